@@ -1,0 +1,144 @@
+"""Attempts: one try to pay one order, and the stage it has reached."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from widget import orders
+from widget.database import Base, Currency, Id, Instant, JsonObject, Key, Line, Minor, Text, Word, insert_once, to
+from widget.money import Money
+from widget.orders import Order, OrderContext
+from widget.shops import Shop
+
+KEY_PATTERN = r"^[0-9a-f]{32}$"
+
+
+class Stage(StrEnum):
+    STARTED = "started"  # the payment page is open
+    SDK = "sdk"  # the provider's script is loading
+    SUBMITTED = "submitted"  # Pay was pressed
+    AUTHENTICATING = "authenticating"  # 3-D Secure, wallet sheet, redirect or pop-up
+    CONFIRMING = "confirming"  # the provider is asked to take the money
+    PAID = "paid"
+    FAILED = "failed"
+    LEFT = "left"
+
+    @property
+    def is_over(self) -> bool:
+        return self in {Stage.PAID, Stage.FAILED, Stage.LEFT}
+
+
+# Seconds in a stage without progress before the attempt counts as stalled. Guesses with room for a slow bank;
+# a shop's profile overrides them. No public per-method figures exist.
+DEADLINES: dict[Stage, float] = {
+    Stage.SDK: 10,
+    Stage.SUBMITTED: 10,
+    Stage.AUTHENTICATING: 120,
+    Stage.CONFIRMING: 15,
+}
+
+
+class AttemptContext(BaseModel):
+    """What the page says about an attempt. `key` is a random, opaque id made in the browser."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+    key: str = Field(pattern=KEY_PATTERN)
+    order: OrderContext | None = None
+    method: str | None = Field(default=None, pattern=r"^[a-z0-9_]{1,40}$")
+    provider: str | None = Field(default=None, pattern=r"^[a-z0-9_]{1,40}$")
+    # The provider's own id of this payment, which the shop's page knows (a PaymentIntent id, for instance).
+    payment: str | None = Field(default=None, pattern=r"^[!-~]{1,100}$")
+
+
+class Attempt(Base):
+    __tablename__ = "attempts"
+
+    id: Mapped[Id]
+    shop_id: Mapped[int] = to("shops", index=False)
+    key: Mapped[Key]
+    order_id: Mapped[int | None] = to("orders")
+    # As this attempt claimed them; the order may say otherwise by now.
+    amount: Mapped[Minor | None]
+    currency: Mapped[Currency | None]
+    email: Mapped[Line | None]
+    method: Mapped[Key | None]
+    provider: Mapped[Key | None]
+    payment: Mapped[Word | None]
+    stage: Mapped[Key]
+    # The sequence number of the signal that set the stage: a beacon that arrives late never turns it back.
+    stage_seq: Mapped[int] = mapped_column(default=-1)
+    error_code: Mapped[Word | None]
+    error_message: Mapped[Text | None]
+    facts: Mapped[JsonObject] = mapped_column(default=dict)
+    user_agent: Mapped[Text | None]
+    started_at: Mapped[Instant]
+    last_seen_at: Mapped[Instant]
+
+    __table_args__ = (sa.UniqueConstraint("shop_id", "key"),)
+
+    @property
+    def due(self) -> Money | None:
+        return Money(self.amount, self.currency) if self.amount and self.currency else None
+
+
+def open_for(session: Session, shop: Shop, context: AttemptContext, now: datetime) -> Attempt:
+    """The attempt with this key, made on first sight; later contexts fill in what was not known yet."""
+    order = orders.open_for(session, shop, context.order, now) if context.order else None
+    insert_once(
+        session,
+        Attempt,
+        {
+            "shop_id": shop.id,
+            "key": context.key,
+            "stage": Stage.STARTED.value,
+            "stage_seq": -1,
+            "facts": {},
+            "started_at": now,
+            "last_seen_at": now,
+        },
+        unique=["shop_id", "key"],
+    )
+    attempt = session.scalars(sa.select(Attempt).filter_by(shop_id=shop.id, key=context.key)).one()
+    if order is not None and context.order is not None and attempt.order_id is None:
+        attempt.order_id = order.id
+        attempt.amount, attempt.currency = context.order.amount, context.order.currency
+        attempt.email = context.order.email or None
+    attempt.method = context.method or attempt.method
+    attempt.provider = context.provider or attempt.provider
+    attempt.payment = context.payment or attempt.payment
+    attempt.last_seen_at = max(attempt.last_seen_at, now)
+    return attempt
+
+
+def by_id(session: Session, attempt_id: int) -> Attempt:
+    return session.get_one(Attempt, attempt_id)
+
+
+def order_of(session: Session, attempt: Attempt) -> Order | None:
+    return session.get(Order, attempt.order_id) if attempt.order_id else None
+
+
+def reach(attempt: Attempt, stage: Stage, seq: int) -> bool:
+    """Move to this stage unless a later signal has spoken, or the attempt is paid. Returns whether it moved."""
+    if seq <= attempt.stage_seq or attempt.stage == Stage.PAID:
+        return False
+    attempt.stage, attempt.stage_seq = stage.value, seq
+    return True
+
+
+def deadlines_of(shop: Shop) -> dict[str, float]:
+    """Seconds per stage: the shop's own where it set them, else the shipped ones."""
+    return {stage.value: seconds for stage, seconds in DEADLINES.items()} | shop.settled.deadlines
+
+
+def learn_facts(attempt: Attempt, facts: dict[str, Any]) -> None:
+    attempt.facts = {**attempt.facts, **facts}
+
+
+def settle(attempt: Attempt) -> None:
+    """The order is paid, by whatever way; nothing this attempt still reports changes that."""
+    attempt.stage = Stage.PAID.value

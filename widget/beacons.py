@@ -1,0 +1,141 @@
+"""Beacons: batches of signals as the browser sends them. Taken in fast, digested later by `widget.digest`."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal
+
+import sqlalchemy as sa
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from widget.attempts import KEY_PATTERN, AttemptContext
+from widget.database import Base, Id, Instant, Key, Text, insert_once, to
+from widget.errors import Malformed, Replayed, Stale, TooLarge
+from widget.redaction import has_card_number, mask_all
+
+MAX_BYTES = 64 * 1024
+MAX_SIGNALS = 200
+# How far `sent_at` may be off; the browser takes its clock from the frame, so an honest beacon is off by its latency.
+MAX_SKEW = timedelta(minutes=5)
+# Digested beacons are kept this long, so that a replay within MAX_SKEW still meets its identifier.
+KEPT_FOR = timedelta(minutes=30)
+
+
+class SignalIn(BaseModel):
+    """One signal. `at` is milliseconds since the attempt started, by the browser's monotonic clock."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    seq: int = Field(ge=0, le=100_000)
+    at: float = Field(ge=0, le=7 * 24 * 3600 * 1000)
+    name: str = Field(pattern=r"^[a-z][a-z_]{0,39}$")
+    data: dict[str, Any] = Field(default_factory=dict)
+
+
+class BeaconIn(BaseModel):
+    """The wire format of a beacon, version 1. `sent_at` is Unix milliseconds by the server's clock, when known."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    v: Literal[1]
+    id: str = Field(pattern=KEY_PATTERN)
+    site: str = Field(max_length=40)
+    sent_at: float | None = None
+    attempt: AttemptContext
+    facts: dict[str, Any] = Field(default_factory=dict)
+    signals: Annotated[list[SignalIn], Field(max_length=MAX_SIGNALS)]
+
+
+class Beacon(Base):
+    """The inbox: one row per accepted beacon, until it has been digested and cannot be replayed any more."""
+
+    __tablename__ = "beacons"
+
+    id: Mapped[Id]
+    shop_id: Mapped[int] = to("shops", index=False)
+    key: Mapped[Key]
+    attempt_key: Mapped[Key]
+    body: Mapped[Text]
+    fingerprint: Mapped[Key]
+    user_agent: Mapped[Text | None]
+    received_at: Mapped[Instant]
+    digested_at: Mapped[Instant | None]
+
+    __table_args__ = (
+        sa.UniqueConstraint("shop_id", "key"),
+        sa.Index("ix_beacons_pending", "id", sqlite_where=sa.text("digested_at IS NULL"),
+                 postgresql_where=sa.text("digested_at IS NULL")),
+        sa.Index("ix_beacons_attempt_key", "attempt_key"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """A beacon that may be stored: `body` is its JSON with every card number masked."""
+
+    beacon: BeaconIn
+    body: str
+    fingerprint: str
+
+
+def parse(raw: bytes, now: datetime) -> Parsed:
+    """Read a beacon and mask what must not be stored. Raises TooLarge, Malformed or Stale."""
+    if len(raw) > MAX_BYTES:
+        raise TooLarge(f"A beacon has at most {MAX_BYTES} bytes; send the signals in several.")
+    try:
+        beacon = BeaconIn.model_validate_json(raw)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        place = ".".join(str(part) for part in first["loc"]) or "body"
+        raise Malformed(f"{place}: {first['msg']}") from None
+    if beacon.sent_at is not None and not _is_recent(beacon.sent_at, now):
+        raise Stale("sent_at must be within 5 minutes of the server's clock; take the clock from the frame.")
+    body = raw.decode()
+    if has_card_number(body) or "\\u0000" in body:
+        beacon = _masked(beacon)
+        body = beacon.model_dump_json()
+    return Parsed(beacon, body, hashlib.sha256(raw).hexdigest())
+
+
+def accept(session: Session, shop_id: int, parsed: Parsed, user_agent: str | None, now: datetime) -> None:
+    """Put a beacon into the inbox. The same beacon again changes nothing; another one under its id is Replayed."""
+    values = {
+        "shop_id": shop_id,
+        "key": parsed.beacon.id,
+        "attempt_key": parsed.beacon.attempt.key,
+        "body": parsed.body,
+        "fingerprint": parsed.fingerprint,
+        "user_agent": user_agent,
+        "received_at": now,
+    }
+    if insert_once(session, Beacon, values, unique=["shop_id", "key"]) is None:
+        known = session.scalar(sa.select(Beacon.fingerprint).filter_by(shop_id=shop_id, key=parsed.beacon.id))
+        if known != parsed.fingerprint:
+            raise Replayed("Give every beacon an id of its own.")
+
+
+def pending(session: Session, *, limit: int, attempt_key: str | None = None) -> list[Beacon]:
+    """Undigested beacons in the order they came, locked.
+
+    For one attempt this waits for a worker that is digesting them; for all it passes over what another worker holds.
+    """
+    query = sa.select(Beacon).where(Beacon.digested_at.is_(None)).order_by(Beacon.id).limit(limit)
+    if attempt_key is not None:
+        return list(session.scalars(query.where(Beacon.attempt_key == attempt_key).with_for_update()))
+    return list(session.scalars(query.with_for_update(skip_locked=True)))
+
+
+def forget_digested(session: Session, now: datetime) -> None:
+    session.execute(sa.delete(Beacon).where(Beacon.digested_at < now - KEPT_FOR))
+
+
+def _masked(beacon: BeaconIn) -> BeaconIn:
+    signals = [each.model_copy(update={"data": mask_all(each.data)}) for each in beacon.signals]
+    return beacon.model_copy(update={"facts": mask_all(beacon.facts), "signals": signals})
+
+
+def _is_recent(sent_at_ms: float, now: datetime) -> bool:
+    try:
+        sent_at = datetime.fromtimestamp(sent_at_ms / 1000, UTC)
+    except (OverflowError, ValueError, OSError):
+        return False
+    return abs(now - sent_at) <= MAX_SKEW

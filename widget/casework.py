@@ -1,0 +1,79 @@
+"""Casework: what each turn of a ticket owes the customer. The ticket and its e-mails are one transaction."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy.orm import Session
+
+from widget import followups, orders, tickets
+from widget.agents import Agent
+from widget.attempts import Attempt
+from widget.followups import Kind
+from widget.shops import Shop
+from widget.tickets import Status, Ticket
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How long after the event the reminder and the rating are due."""
+
+    reminder: timedelta
+    rating: timedelta
+
+    def of(self, shop: Shop) -> "Pace":
+        """This pace with what the shop has set for itself."""
+        profile = shop.settled
+        reminder, rating = profile.reminder_after_minutes, profile.rating_after_minutes
+        return Pace(
+            reminder=self.reminder if reminder is None else timedelta(minutes=reminder),
+            rating=self.rating if rating is None else timedelta(minutes=rating),
+        )
+
+
+def report(
+    session: Session, shop: Shop, attempt: Attempt, *, email: str, words: str, locale: str, pace: Pace, now: datetime
+) -> Ticket:
+    """The customer reports the attempt: one ticket, one "we have it", one reminder if it stays unpaid."""
+    ticket, is_new = tickets.open_for(session, shop, attempt, email=email, words=words, locale=locale, now=now)
+    if is_new:
+        followups.owe(session, ticket, Kind.OPENED, due_at=now, now=now)
+        _remind_later(session, ticket, pace.of(shop), now)
+    return ticket
+
+
+def reply(session: Session, ticket: Ticket, agent: Agent, words: str, now: datetime) -> None:
+    message = tickets.reply(session, ticket, agent, words, now)
+    followups.owe(session, ticket, Kind.REPLY, due_at=now, now=now, message=message)
+
+
+def change_status(
+    session: Session, shop: Shop, ticket: Ticket, status: Status, *, agent: Agent, pace: Pace, now: datetime
+) -> None:
+    """An agent moves the ticket. Resolving it tells the customer, with a way to try again if it is unpaid."""
+    if not tickets.move(session, ticket, status, now, agent=agent, because="set by an agent"):
+        return
+    if status is Status.RESOLVED:
+        round_of = len([each for each in tickets.changes_of(session, ticket) if each.status == Status.RESOLVED])
+        followups.owe(session, ticket, Kind.RESOLVED, due_at=now, now=now, about=f"ticket:{ticket.id}:{round_of}")
+        _remind_later(session, ticket, pace.of(shop), now)
+        followups.owe(session, ticket, Kind.RATING, due_at=now + pace.of(shop).rating, now=now)
+    if status is Status.CLOSED:
+        followups.cancel(session, ticket, [Kind.REMINDER], "the ticket is closed", now)
+
+
+def settle(session: Session, shop: Shop, ticket: Ticket, pace: Pace, now: datetime) -> None:
+    """The order was paid: resolve, stop asking, ask once how the help was."""
+    tickets.move(session, ticket, Status.RESOLVED, now, because="the order was paid")
+    followups.cancel(session, ticket, [Kind.REMINDER], "the order is paid", now)
+    due_at = now + pace.of(shop).rating
+    followups.owe(session, ticket, Kind.RATING, due_at=due_at, now=now)
+    followups.bring_forward(session, ticket, Kind.RATING, due_at)
+
+
+def _remind_later(session: Session, ticket: Ticket, pace: Pace, now: datetime) -> None:
+    order = orders.locked(session, ticket.order_id) if ticket.order_id else None
+    if order is None or order.paid_at is not None:
+        return
+    due_at = now + pace.reminder
+    followups.owe(session, ticket, Kind.REMINDER, due_at=due_at, now=now)
+    followups.push_back(session, ticket, Kind.REMINDER, due_at)

@@ -1,0 +1,245 @@
+"""Follow-ups: the e-mails a ticket owes. The row is the promise; a worker claims it with a lease and sends it."""
+
+import secrets
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from widget import charges, tickets
+from widget.database import Base, Id, Instant, Key, Line, Text, Word, insert_once, to
+from widget.orders import Order
+from widget.providers import ChargeState
+from widget.tickets import Message, Status, Ticket
+
+# Longer than the slowest SMTP conversation we allow; after it another worker takes over.
+LEASE = timedelta(minutes=3)
+# Minutes until the next try after each failed one; after the last the follow-up is a dead letter on the desk.
+BACKOFF_MINUTES = (1, 5, 15, 60, 240, 720)
+POSTPONED_BY = timedelta(hours=6)
+
+
+class Kind(StrEnum):
+    OPENED = "opened"
+    REPLY = "reply"
+    RESOLVED = "resolved"
+    REMINDER = "reminder"
+    RATING = "rating"
+
+    @property
+    def asks_for_payment(self) -> bool:
+        return self is Kind.REMINDER
+
+
+class FollowUp(Base):
+    __tablename__ = "follow_ups"
+
+    id: Mapped[Id]
+    ticket_id: Mapped[int] = to("tickets")
+    kind: Mapped[Key]
+    # What it is about, so that the same promise is never made twice: the ticket, a message, a status change.
+    subject_key: Mapped[Key] = mapped_column(unique=True)
+    message_id: Mapped[int | None] = to("messages", index=False)
+    # The Message-ID header without brackets. Fixed here, so that a mail sent twice after a crash is seen as one.
+    mail_id: Mapped[Word]
+    created_at: Mapped[Instant]
+    due_at: Mapped[Instant]
+    # When a worker should next look at it: the due time, or later after a failed try.
+    next_try_at: Mapped[Instant]
+    tries: Mapped[int] = mapped_column(default=0)
+    claimed_by: Mapped[Key | None]
+    claimed_until: Mapped[Instant | None]
+    sent_at: Mapped[Instant | None]
+    cancelled_at: Mapped[Instant | None]
+    cancelled_because: Mapped[Line | None]
+    dead_at: Mapped[Instant | None]
+
+    __table_args__ = (
+        sa.Index(
+            "ix_follow_ups_open",
+            "next_try_at",
+            sqlite_where=sa.text("sent_at IS NULL AND cancelled_at IS NULL AND dead_at IS NULL"),
+            postgresql_where=sa.text("sent_at IS NULL AND cancelled_at IS NULL AND dead_at IS NULL"),
+        ),
+    )
+
+
+class Delivery(Base):
+    """One try to send a follow-up, and how it went."""
+
+    __tablename__ = "deliveries"
+
+    id: Mapped[Id]
+    follow_up_id: Mapped[int] = to("follow_ups")
+    outcome: Mapped[Key]  # sent, failed, refused
+    detail: Mapped[Text]
+    at: Mapped[Instant]
+
+
+def owe(
+    session: Session, ticket: Ticket, kind: Kind, *, due_at: datetime, now: datetime, message: Message | None = None,
+    about: str = "",
+) -> None:
+    """Promise an e-mail once. `about` tells apart several of one kind; replies are told apart by their message."""
+    subject = about or (f"message:{message.id}" if message else f"ticket:{ticket.id}")
+    values = {
+        "ticket_id": ticket.id,
+        "kind": kind.value,
+        "subject_key": f"{kind.value}:{subject}",
+        "message_id": message.id if message else None,
+        "mail_id": f"{kind.value}.{secrets.token_hex(12)}",
+        "created_at": now,
+        "due_at": due_at,
+        "next_try_at": due_at,
+        "tries": 0,
+    }
+    insert_once(session, FollowUp, values, unique=["subject_key"])
+
+
+def cancel(session: Session, ticket: Ticket, kinds: list[Kind], because: str, now: datetime) -> None:
+    """Take back promises that are not kept yet. One that is being sent is checked again right before it leaves."""
+    session.execute(
+        sa.update(FollowUp)
+        .filter_by(ticket_id=ticket.id)
+        .where(FollowUp.kind.in_([kind.value for kind in kinds]), _is_open())
+        .values(cancelled_at=now, cancelled_because=because)
+    )
+
+
+def bring_forward(session: Session, ticket: Ticket, kind: Kind, due_at: datetime) -> None:
+    session.execute(
+        sa.update(FollowUp)
+        .filter_by(ticket_id=ticket.id, kind=kind.value)
+        .where(_is_open(), FollowUp.next_try_at > due_at)
+        .values(due_at=due_at, next_try_at=due_at)
+    )
+
+
+def push_back(session: Session, ticket: Ticket, kind: Kind, due_at: datetime) -> None:
+    session.execute(
+        sa.update(FollowUp)
+        .filter_by(ticket_id=ticket.id, kind=kind.value)
+        .where(_is_open(), FollowUp.next_try_at < due_at)
+        .values(due_at=due_at, next_try_at=due_at)
+    )
+
+
+def claim(session: Session, worker: str, now: datetime, *, limit: int = 20) -> list[FollowUp]:
+    """Lease follow-ups that are due. No two workers hold the same one, and a dead worker's come back."""
+    is_free = sa.or_(FollowUp.claimed_until.is_(None), FollowUp.claimed_until <= now)
+    due = session.scalars(
+        sa.select(FollowUp)
+        .where(_is_open(), FollowUp.next_try_at <= now, is_free)
+        .order_by(FollowUp.next_try_at, FollowUp.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    ).all()
+    for follow_up in due:
+        follow_up.claimed_by, follow_up.claimed_until = worker, now + LEASE
+    return list(due)
+
+
+def reason_not_to_send(session: Session, follow_up: FollowUp, worker: str, now: datetime) -> str | None:
+    """Checked against the order at the moment of sending, because a payment may have come in since the claim."""
+    session.refresh(follow_up)
+    if follow_up.claimed_by != worker or follow_up.claimed_until is None or follow_up.claimed_until <= now:
+        return "another worker has taken over"
+    if follow_up.sent_at or follow_up.cancelled_at or follow_up.dead_at:
+        return follow_up.cancelled_because or "it was settled in the meantime"
+    if not Kind(follow_up.kind).asks_for_payment:
+        return None
+    ticket = tickets.by_id(session, follow_up.ticket_id)
+    order = session.scalar(
+        sa.select(Order).filter_by(id=ticket.order_id).execution_options(populate_existing=True)
+    )
+    if order is None or order.paid_at is not None:
+        return "the order is paid"
+    if ticket.status == Status.CLOSED:
+        return "the ticket is closed"
+    return None
+
+
+def may_ask_for_payment(session: Session, follow_up: FollowUp) -> bool:
+    """Whether the provider's last word leaves no doubt that nothing was charged."""
+    ticket = tickets.by_id(session, follow_up.ticket_id)
+    return charges.state_of(charges.latest(session, ticket.attempt_id)) is ChargeState.NOT_CHARGED
+
+
+def postpone(follow_up: FollowUp, now: datetime) -> None:
+    follow_up.next_try_at = now + POSTPONED_BY
+    _release(follow_up)
+
+
+def mark_sent(session: Session, follow_up: FollowUp, now: datetime, detail: str) -> None:
+    session.add(Delivery(follow_up_id=follow_up.id, outcome="sent", detail=detail, at=now))
+    follow_up.sent_at = now
+    follow_up.tries += 1
+    _release(follow_up)
+
+
+def mark_failed(session: Session, follow_up: FollowUp, now: datetime, detail: str, *, is_permanent: bool) -> None:
+    """Note the failed try; plan the next, or make it a dead letter that agents see."""
+    session.add(
+        Delivery(follow_up_id=follow_up.id, outcome="refused" if is_permanent else "failed", detail=detail, at=now)
+    )
+    follow_up.tries += 1
+    _release(follow_up)
+    if is_permanent or follow_up.tries > len(BACKOFF_MINUTES):
+        follow_up.dead_at = now
+    else:
+        follow_up.next_try_at = now + timedelta(minutes=BACKOFF_MINUTES[follow_up.tries - 1])
+
+
+def mark_cancelled(follow_up: FollowUp, because: str, now: datetime) -> None:
+    follow_up.cancelled_at, follow_up.cancelled_because = now, because
+    _release(follow_up)
+
+
+def revive(follow_up: FollowUp, now: datetime) -> None:
+    """An agent asks for another round of tries for a dead letter."""
+    follow_up.dead_at, follow_up.tries, follow_up.next_try_at = None, 0, now
+
+
+def release_all(session: Session, worker: str) -> None:
+    """A worker that stops in an orderly way gives back what it holds."""
+    session.execute(
+        sa.update(FollowUp).filter_by(claimed_by=worker).values(claimed_by=None, claimed_until=None)
+    )
+
+
+def of(session: Session, ticket: Ticket) -> list[FollowUp]:
+    return list(session.scalars(sa.select(FollowUp).filter_by(ticket_id=ticket.id).order_by(FollowUp.due_at)))
+
+
+def dead_letters(session: Session, shop_ids: list[int]) -> list[tuple[FollowUp, Ticket, str]]:
+    """Mails that could not be delivered, with their ticket and the last error, the newest first."""
+    last_error = (
+        sa.select(Delivery.detail)
+        .where(Delivery.follow_up_id == FollowUp.id)
+        .order_by(Delivery.id.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    query = (
+        sa.select(FollowUp, Ticket, sa.func.coalesce(last_error, ""))
+        .join(Ticket, Ticket.id == FollowUp.ticket_id)
+        .where(FollowUp.dead_at.is_not(None), Ticket.shop_id.in_(shop_ids))
+        .order_by(FollowUp.dead_at.desc())
+    )
+    return [(row[0], row[1], row[2]) for row in session.execute(query.limit(200))]
+
+
+def waiting(session: Session, limit: int = 100) -> list[tuple[FollowUp, Ticket]]:
+    """What is still to be sent, soonest first."""
+    query = sa.select(FollowUp, Ticket).join(Ticket, Ticket.id == FollowUp.ticket_id).where(_is_open())
+    rows = session.execute(query.order_by(FollowUp.next_try_at).limit(limit))
+    return [(row[0], row[1]) for row in rows]
+
+
+def _is_open() -> sa.ColumnElement[bool]:
+    return sa.and_(FollowUp.sent_at.is_(None), FollowUp.cancelled_at.is_(None), FollowUp.dead_at.is_(None))
+
+
+def _release(follow_up: FollowUp) -> None:
+    follow_up.claimed_by = follow_up.claimed_until = None

@@ -1,0 +1,239 @@
+"""Shops: who embeds Unjam, what they allow, and the keys that prove it is them. Strictly apart from one another."""
+
+import hashlib
+import hmac
+import re
+import secrets
+from datetime import datetime, time, timedelta
+from enum import StrEnum
+from typing import Any, Literal
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, available_timezones
+
+import sqlalchemy as sa
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from widget.database import Base, Id, Instant, JsonObject, Key, Line, Word, to
+from widget.errors import Malformed, Unauthorised, UnknownSite
+
+SITE_KEY = re.compile(r"[a-z0-9][a-z0-9-]{1,39}\Z")
+RETIRED_KEY_LIVES = timedelta(days=7)
+
+
+class KeyKind(StrEnum):
+    SIGNING = "signing"  # HMAC secret of the shop's server for order context; needed in clear to verify
+    API = "api"  # bearer key for /api/v1; only its SHA-256 is kept
+
+
+class Shop(Base):
+    __tablename__ = "shops"
+
+    id: Mapped[Id]
+    site: Mapped[Key] = mapped_column(unique=True)
+    name: Mapped[Word]
+    profile: Mapped[JsonObject]
+    created_at: Mapped[Instant]
+    disabled_at: Mapped[Instant | None]
+
+    @property
+    def settled(self) -> "Profile":
+        return Profile.model_validate(self.profile)
+
+
+class ShopKey(Base):
+    __tablename__ = "shop_keys"
+
+    id: Mapped[Id]
+    shop_id: Mapped[int] = to("shops")
+    kind: Mapped[Key]
+    secret: Mapped[Line]
+    created_at: Mapped[Instant]
+    # Still accepted until then, so that a rotation does not break a checkout that is open.
+    retires_at: Mapped[Instant | None]
+
+    __table_args__ = (sa.Index("ix_shop_keys_kind_secret", "kind", "secret"),)
+
+
+class Method(BaseModel):
+    """A payment method the shop offers, e.g. {"id": "eft", "label": "Instant EFT"}."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    id: str = Field(pattern=r"^[a-z0-9_]{1,40}$")
+    label: str = Field(min_length=1, max_length=60)
+
+
+class Contact(BaseModel):
+    """A way to reach a person. `value` is a phone number or an address that the browser opens."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    kind: Literal["phone", "chat", "messenger"]
+    label: str = Field(min_length=1, max_length=60)
+    value: str = Field(min_length=3, max_length=300)
+
+    @property
+    def href(self) -> str:
+        return "tel:" + re.sub(r"[^\d+]", "", self.value) if self.kind == "phone" else self.value
+
+    @field_validator("value")
+    @classmethod
+    def _opens_safely(cls, value: str, info: Any) -> str:
+        if info.data.get("kind") != "phone" and urlsplit(value).scheme not in {"https", "http"}:
+            raise ValueError("chat and messenger contacts need an https:// address")
+        return value
+
+
+class Opening(BaseModel):
+    """Hours of one weekday in the shop's time zone; `day` 0 is Monday."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    day: int = Field(ge=0, le=6)
+    opens: time
+    closes: time
+
+
+class Profile(BaseModel):
+    """Everything about a shop that its merchant decides. Stored as JSON; unknown fields are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    allowed_origins: tuple[str, ...] = ()
+    # Where an order can be paid again; {order} and {method} are filled in, percent-encoded.
+    checkout_url: str | None = None
+    methods: tuple[Method, ...] = ()
+    contacts: tuple[Contact, ...] = ()
+    hours: tuple[Opening, ...] = ()
+    time_zone: str = "UTC"
+    locale: str = "en"
+    answer_within_hours: int = Field(default=24, ge=1, le=240)
+    colour: str = Field(default="#1f5eff", pattern=r"^#[0-9a-f]{6}$")
+    # Provider name -> its settings, as that provider's adapter describes them.
+    providers: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    payment_link_hours: int = Field(default=24, ge=1, le=24 * 30)
+    reminder_after_minutes: int | None = Field(default=None, ge=1)
+    rating_after_minutes: int | None = Field(default=None, ge=0)
+    # Stage -> seconds before an attempt in that stage counts as stalled; absent stages use the shipped defaults.
+    deadlines: dict[str, float] = Field(default_factory=dict)
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _are_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(origin_of(origin) for origin in origins)
+
+    @field_validator("checkout_url")
+    @classmethod
+    def _has_order(cls, value: str | None) -> str | None:
+        if value is not None and (urlsplit(value).scheme not in {"https", "http"} or "{order}" not in value):
+            raise ValueError("must be an http(s) address that contains {order}")
+        return value
+
+    @field_validator("time_zone")
+    @classmethod
+    def _is_known(cls, value: str) -> str:
+        if value not in available_timezones():
+            raise ValueError("must be an IANA time zone such as Africa/Johannesburg")
+        return value
+
+    @field_validator("deadlines")
+    @classmethod
+    def _are_sane(cls, deadlines: dict[str, float]) -> dict[str, float]:
+        if any(not 0.2 <= seconds <= 1800 for seconds in deadlines.values()):
+            raise ValueError("a deadline is between 0.2 and 1800 seconds")
+        return deadlines
+
+    def is_open(self, at: datetime) -> bool:
+        """Whether a person answers now. A shop without hours answers any time it has contacts."""
+        local = at.astimezone(ZoneInfo(self.time_zone))
+        if not self.hours:
+            return True
+        return any(hours.day == local.weekday() and hours.opens <= local.time() < hours.closes for hours in self.hours)
+
+    def method_label(self, method: str | None) -> str | None:
+        """The shop's name for a method, or a readable form of its id."""
+        known = {each.id: each.label for each in self.methods}
+        return known.get(method, method.replace("_", " ").capitalize()) if method else None
+
+
+def origin_of(address: str) -> str:
+    """`https://shop.example` from any address on it. Raises ValueError for what is no http(s) address."""
+    parts = urlsplit(address.strip().lower())
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError(f"{address!r} is not an address like https://shop.example")
+    default_port = {"http": 80, "https": 443}[parts.scheme]
+    port = "" if parts.port in {None, default_port} else f":{parts.port}"
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{parts.scheme}://{host}{port}"
+
+
+def add(session: Session, *, site: str, name: str, profile: Profile, now: datetime) -> Shop:
+    """A new shop without keys. Raises Malformed for a site key that cannot stand in a URL or is taken."""
+    if not SITE_KEY.match(site):
+        raise Malformed("A site key has 2 to 40 small letters, digits or hyphens, and starts with a letter or digit.")
+    if session.scalar(sa.select(Shop.id).where(Shop.site == site)):
+        raise Malformed(f"There is already a shop with the site key {site}.")
+    shop = Shop(site=site, name=name, profile=profile.model_dump(mode="json"), created_at=now)
+    session.add(shop)
+    session.flush()
+    return shop
+
+
+def by_site(session: Session, site: str) -> Shop:
+    """Raises UnknownSite also for a shop that was disabled."""
+    shop = session.scalar(sa.select(Shop).where(Shop.site == site, Shop.disabled_at.is_(None)))
+    if shop is None:
+        raise UnknownSite("Check the data-site value of the script tag against `unjam shops`.")
+    return shop
+
+
+def rotate_key(session: Session, shop: Shop, kind: KeyKind, now: datetime, *, at_once: bool = False) -> str:
+    """A new key of this kind, in clear for the only time. The old ones retire in a week, or at once."""
+    retires_at = now if at_once else now + RETIRED_KEY_LIVES
+    session.execute(
+        sa.update(ShopKey)
+        .where(ShopKey.shop_id == shop.id, ShopKey.kind == kind.value)
+        .where(sa.or_(ShopKey.retires_at.is_(None), ShopKey.retires_at > retires_at))
+        .values(retires_at=retires_at)
+    )
+    prefix = {KeyKind.SIGNING: "us_", KeyKind.API: "uk_"}[kind]
+    secret = prefix + secrets.token_urlsafe(32)
+    kept = secret if kind is KeyKind.SIGNING else _fingerprint(secret)
+    session.add(ShopKey(shop_id=shop.id, kind=kind.value, secret=kept, created_at=now))
+    session.flush()
+    return secret
+
+
+def by_api_key(session: Session, key: str, now: datetime) -> Shop:
+    """The shop whose API key this is. Raises Unauthorised."""
+    shop = session.scalar(
+        sa.select(Shop)
+        .join(ShopKey, ShopKey.shop_id == Shop.id)
+        .where(ShopKey.kind == KeyKind.API.value, ShopKey.secret == _fingerprint(key), Shop.disabled_at.is_(None))
+        .where(_is_live(now))
+    )
+    if shop is None:
+        raise Unauthorised("Send the header `Authorization: Bearer uk_…` with a key from `unjam rotate-key SITE api`.")
+    return shop
+
+
+def signing_secrets(session: Session, shop_id: int, now: datetime) -> list[str]:
+    """Every secret that may have signed an order context that is open in a browser now."""
+    rows = session.scalars(
+        sa.select(ShopKey.secret).where(
+            ShopKey.shop_id == shop_id, ShopKey.kind == KeyKind.SIGNING.value, _is_live(now)
+        )
+    )
+    return list(rows)
+
+
+def signature_for(secret: str, *, order: str, amount: int, currency: str, email: str) -> str:
+    """The hex HMAC-SHA256 that a shop's server puts on the tag; the fields are joined by line feeds after `v1`."""
+    signed = "\n".join(("v1", order, str(amount), currency, email))
+    return hmac.new(secret.encode(), signed.encode(), hashlib.sha256).hexdigest()
+
+
+def _is_live(now: datetime) -> sa.ColumnElement[bool]:
+    return sa.or_(ShopKey.retires_at.is_(None), ShopKey.retires_at > now)
+
+
+def _fingerprint(key: str) -> str:
+    # The key has 256 random bits, so a plain hash cannot be searched.
+    return hashlib.sha256(key.encode()).hexdigest()

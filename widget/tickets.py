@@ -1,0 +1,302 @@
+"""Tickets: the case that is opened when no offer helped, what was said in it, and where it stands."""
+
+import secrets
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from widget import attempts, orders
+from widget.agents import Agent, address_of
+from widget.attempts import Attempt
+from widget.database import Base, Id, Instant, Key, Line, Text, insert_once, to
+from widget.errors import Malformed, NotFound
+from widget.orders import Order
+from widget.redaction import mask_card_numbers
+from widget.shops import Shop
+
+MAX_WORDS_CHARS = 5_000
+# Crockford's alphabet: nothing in it is misheard on the phone.
+_REFERENCE_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+class Status(StrEnum):
+    NEW = "new"
+    OPEN = "open"
+    PENDING_CUSTOMER = "pending_customer"
+    WAITING_ENGINEERS = "waiting_engineers"
+    RESOLVED = "resolved"
+    CLOSED = "closed"
+
+    @property
+    def is_done(self) -> bool:
+        return self in {Status.RESOLVED, Status.CLOSED}
+
+
+class Author(StrEnum):
+    CUSTOMER = "customer"
+    AGENT = "agent"
+    UNJAM = "unjam"
+
+
+class Ticket(Base):
+    __tablename__ = "tickets"
+
+    id: Mapped[Id]
+    shop_id: Mapped[int] = to("shops", index=False)
+    reference: Mapped[Key] = mapped_column(unique=True)
+    # One attempt, one ticket: reporting twice, from two tabs or by a double click, meets this constraint.
+    attempt_id: Mapped[int] = to("attempts", unique=True, index=False)
+    order_id: Mapped[int | None] = to("orders")
+    email: Mapped[Line]
+    locale: Mapped[Key]
+    status: Mapped[Key]
+    opened_at: Mapped[Instant]
+    # The first answer is promised by then.
+    answer_due_at: Mapped[Instant]
+    answered_at: Mapped[Instant | None]
+    changed_at: Mapped[Instant]
+
+    __table_args__ = (sa.Index("ix_tickets_queue", "shop_id", "status", "answer_due_at"),)
+
+
+class Message(Base):
+    """Something said in a ticket. A note is for agents only."""
+
+    __tablename__ = "messages"
+
+    id: Mapped[Id]
+    ticket_id: Mapped[int] = to("tickets")
+    author: Mapped[Key]
+    agent_id: Mapped[int | None] = mapped_column(sa.ForeignKey("agents.id", ondelete="SET NULL"))
+    is_note: Mapped[bool]
+    body: Mapped[Text]
+    said_at: Mapped[Instant]
+
+
+class StatusChange(Base):
+    """Who moved a ticket, when and why; the ticket's own column holds only the outcome."""
+
+    __tablename__ = "status_changes"
+
+    id: Mapped[Id]
+    ticket_id: Mapped[int] = to("tickets")
+    status: Mapped[Key]
+    agent_id: Mapped[int | None] = mapped_column(sa.ForeignKey("agents.id", ondelete="SET NULL"))
+    because: Mapped[Line]
+    at: Mapped[Instant]
+
+
+def open_for(
+    session: Session, shop: Shop, attempt: Attempt, *, email: str, words: str, locale: str, now: datetime
+) -> tuple[Ticket, bool]:
+    """The ticket of this attempt, and whether it was opened just now.
+
+    A second report of the attempt, or of an order whose ticket is not done, joins that ticket; new words are added
+    to it, so that nothing the customer wrote is lost. Raises Malformed for an unusable address or too many words.
+    """
+    email, words = address_of(email), words_of(words)
+    if attempt.order_id:
+        # A payment that arrives at this moment waits, and then finds the ticket.
+        orders.locked(session, attempt.order_id)
+    ticket = _open_already(session, attempt, email)
+    is_new = ticket is None
+    if ticket is None:
+        ticket, is_new = _insert(session, shop, attempt, email, locale, now)
+    if words and not _was_said(session, ticket, words):
+        _say(session, ticket, Author.CUSTOMER, words, now)
+    if ticket.email != email:
+        _say(session, ticket, Author.UNJAM, f"The report was repeated with the address {email}.", now, is_note=True)
+    return ticket, is_new
+
+
+def by_reference(session: Session, reference: str, shop_ids: list[int]) -> Ticket:
+    """A ticket of one of these shops. Raises NotFound, also for a ticket of any other shop."""
+    ticket = session.scalar(sa.select(Ticket).where(Ticket.reference == reference, Ticket.shop_id.in_(shop_ids)))
+    if ticket is None:
+        raise NotFound(f"There is no ticket {reference} in your shops.")
+    return ticket
+
+
+def by_id(session: Session, ticket_id: int) -> Ticket:
+    return session.get_one(Ticket, ticket_id)
+
+
+def of_attempt(session: Session, attempt_id: int) -> Ticket | None:
+    return session.scalar(sa.select(Ticket).filter_by(attempt_id=attempt_id))
+
+
+def unfinished_of(session: Session, order: Order) -> list[Ticket]:
+    done = [status.value for status in Status if status.is_done]
+    return list(session.scalars(sa.select(Ticket).filter_by(order_id=order.id).where(Ticket.status.not_in(done))))
+
+
+def order_of(session: Session, ticket: Ticket) -> Order | None:
+    return session.get(Order, ticket.order_id) if ticket.order_id else None
+
+
+def attempt_of(session: Session, ticket: Ticket) -> Attempt:
+    return attempts.by_id(session, ticket.attempt_id)
+
+
+def messages_of(session: Session, ticket: Ticket, *, notes: bool) -> list[Message]:
+    """What was said, oldest first; without notes it is what the customer may read."""
+    query = sa.select(Message).filter_by(ticket_id=ticket.id).order_by(Message.said_at, Message.id)
+    return list(session.scalars(query if notes else query.where(Message.is_note.is_(False))))
+
+
+def changes_of(session: Session, ticket: Ticket) -> list[StatusChange]:
+    return list(session.scalars(sa.select(StatusChange).filter_by(ticket_id=ticket.id).order_by(StatusChange.id)))
+
+
+def queue(
+    session: Session, shop_ids: list[int], *, statuses: list[Status], search: str = "", limit: int = 100
+) -> list[Ticket]:
+    """Tickets in the order an agent should take them: what waits for us first, soonest promise first."""
+    waiting_for_us = sa.case((Ticket.status.in_([Status.NEW.value, Status.OPEN.value]), 0), else_=1)
+    query = sa.select(Ticket).where(Ticket.shop_id.in_(shop_ids))
+    if statuses:
+        query = query.where(Ticket.status.in_([status.value for status in statuses]))
+    if search.strip():
+        query = query.outerjoin(Order, Order.id == Ticket.order_id).where(_matches(search.strip()))
+    return list(session.scalars(query.order_by(waiting_for_us, Ticket.answer_due_at, Ticket.id).limit(limit)))
+
+
+def counts(session: Session, shop_ids: list[int]) -> dict[str, int]:
+    query = sa.select(Ticket.status, sa.func.count()).where(Ticket.shop_id.in_(shop_ids)).group_by(Ticket.status)
+    return {status: number for status, number in session.execute(query).tuples()}
+
+
+def reply(session: Session, ticket: Ticket, agent: Agent, words: str, now: datetime) -> Message:
+    """An agent's answer to the customer. A new ticket becomes open with it."""
+    message = _say(session, ticket, Author.AGENT, _required(words), now, agent=agent)
+    ticket.answered_at = ticket.answered_at or now
+    if ticket.status == Status.NEW:
+        move(session, ticket, Status.OPEN, now, agent=agent, because="answered")
+    return message
+
+
+def add_note(session: Session, ticket: Ticket, agent: Agent, words: str, now: datetime) -> Message:
+    return _say(session, ticket, Author.AGENT, _required(words), now, agent=agent, is_note=True)
+
+
+def add_system_note(session: Session, ticket: Ticket, words: str, now: datetime) -> Message:
+    return _say(session, ticket, Author.UNJAM, words, now, is_note=True)
+
+
+def hear(session: Session, ticket: Ticket, words: str, now: datetime) -> Message:
+    """The customer says more. Whatever waited for them, or was done, is open again."""
+    said = _required(words)
+    known = session.scalars(
+        sa.select(Message).filter_by(ticket_id=ticket.id).order_by(Message.id.desc()).limit(1)
+    ).first()
+    if known is not None and known.author == Author.CUSTOMER and known.body == said:
+        return known  # a double click, or the page sent again
+    message = _say(session, ticket, Author.CUSTOMER, said, now)
+    if ticket.status not in {Status.NEW, Status.OPEN, Status.WAITING_ENGINEERS}:
+        move(session, ticket, Status.OPEN, now, because="the customer wrote")
+    return message
+
+
+def move(
+    session: Session, ticket: Ticket, status: Status, now: datetime, *, because: str, agent: Agent | None = None
+) -> bool:
+    """Change the status and write down who did it. Returns False when the ticket was there already."""
+    if ticket.status == status:
+        return False
+    ticket.status, ticket.changed_at = status.value, now
+    agent_id = agent.id if agent else None
+    session.add(StatusChange(ticket_id=ticket.id, status=status.value, agent_id=agent_id, because=because, at=now))
+    session.flush()
+    return True
+
+
+def words_of(text: str) -> str:
+    """What a person typed, ready to keep: trimmed, without control characters or card numbers."""
+    clean = "".join(char for char in text.replace("\r\n", "\n") if char == "\n" or char == "\t" or char >= " ")
+    if len(clean) > MAX_WORDS_CHARS:
+        raise Malformed(f"Please use at most {MAX_WORDS_CHARS:,} characters; yours has {len(clean):,}.")
+    return mask_card_numbers(clean.strip())
+
+
+def _open_already(session: Session, attempt: Attempt, email: str) -> Ticket | None:
+    ticket = of_attempt(session, attempt.id)
+    if ticket is None and attempt.order_id:
+        done = [status.value for status in Status if status.is_done]
+        ticket = session.scalars(
+            sa.select(Ticket)
+            .filter_by(order_id=attempt.order_id, email=email)
+            .where(Ticket.status.not_in(done))
+            .limit(1)
+        ).first()
+    return ticket
+
+
+def _insert(
+    session: Session, shop: Shop, attempt: Attempt, email: str, locale: str, now: datetime
+) -> tuple[Ticket, bool]:
+    values = {
+        "shop_id": shop.id,
+        "reference": _new_reference(),
+        "attempt_id": attempt.id,
+        "order_id": attempt.order_id,
+        "email": email,
+        "locale": locale,
+        "status": Status.NEW.value,
+        "opened_at": now,
+        "answer_due_at": now + timedelta(hours=shop.settled.answer_within_hours),
+        "changed_at": now,
+    }
+    ticket_id = insert_once(session, Ticket, values, unique=["attempt_id"])
+    ticket = session.scalars(sa.select(Ticket).filter_by(attempt_id=attempt.id)).one()
+    return ticket, ticket_id is not None
+
+
+def _new_reference() -> str:
+    letters = "".join(secrets.choice(_REFERENCE_ALPHABET) for _ in range(8))
+    return f"UJ-{letters[:4]}-{letters[4:]}"
+
+
+def _was_said(session: Session, ticket: Ticket, words: str) -> bool:
+    query = sa.select(Message.id).filter_by(ticket_id=ticket.id, author=Author.CUSTOMER.value, body=words)
+    return session.scalar(query.limit(1)) is not None
+
+
+def _say(
+    session: Session,
+    ticket: Ticket,
+    author: Author,
+    body: str,
+    now: datetime,
+    *,
+    agent: Agent | None = None,
+    is_note: bool = False,
+) -> Message:
+    message = Message(
+        ticket_id=ticket.id,
+        author=author.value,
+        agent_id=agent.id if agent else None,
+        is_note=is_note,
+        body=body,
+        said_at=now,
+    )
+    session.add(message)
+    session.flush()
+    ticket.changed_at = now
+    return message
+
+
+def _required(words: str) -> str:
+    said = words_of(words)
+    if not said:
+        raise Malformed("Write something first.")
+    return said
+
+
+def _matches(search: str) -> sa.ColumnElement[bool]:
+    return sa.or_(
+        Ticket.reference.icontains(search, autoescape=True),
+        Ticket.email.icontains(search, autoescape=True),
+        Order.reference.icontains(search, autoescape=True),
+    )

@@ -1,0 +1,57 @@
+"""Signed links and nonces: one salt and one lifetime per purpose, so that no token serves another purpose."""
+
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any
+
+from itsdangerous import BadSignature, SignatureExpired, URLSafeTimedSerializer
+
+from widget.errors import LinkExpired, LinkInvalid
+
+
+class Purpose(StrEnum):
+    """What a token opens. Its value is the signing salt; renaming one invalidates every link that is out."""
+
+    HELP = "help"  # the panel and rescue page of one attempt
+    STATUS = "status"  # the private page of one ticket
+    PAY = "pay"  # one manual payment link; the row holds the earlier, binding expiry
+    CONTINUE = "continue"  # an order carried to another device
+    AGAIN = "again"  # "try again" out of an e-mail
+    RATE = "rate"
+    FORM = "form"  # the nonce of a form on a page that has no session
+
+
+LIFETIMES = {
+    Purpose.HELP: timedelta(days=2),
+    Purpose.STATUS: timedelta(days=90),
+    Purpose.PAY: timedelta(days=30),
+    Purpose.CONTINUE: timedelta(hours=1),
+    Purpose.AGAIN: timedelta(days=30),
+    Purpose.RATE: timedelta(days=60),
+    Purpose.FORM: timedelta(hours=12),
+}
+
+
+class Tokens:
+    def __init__(self, signing_key: str) -> None:
+        self._serializers = {
+            purpose: URLSafeTimedSerializer(signing_key, salt=f"unjam.{purpose.value}.1") for purpose in Purpose
+        }
+
+    def sign(self, purpose: Purpose, subject: Any) -> str:
+        return self._serializers[purpose].dumps(subject)
+
+    def read(self, purpose: Purpose, token: str) -> Any:
+        """The subject that was signed. Raises LinkExpired or LinkInvalid."""
+        return self.read_with_age(purpose, token)[0]
+
+    def read_with_age(self, purpose: Purpose, token: str) -> tuple[Any, float]:
+        """The subject and the Unix time at which it was signed."""
+        lifetime = LIFETIMES[purpose].total_seconds()
+        try:
+            subject, signed_at = self._serializers[purpose].loads(token, max_age=lifetime, return_timestamp=True)
+        except SignatureExpired as error:
+            raise LinkExpired("This link was valid for a limited time, and that time has passed.") from error
+        except BadSignature as error:
+            raise LinkInvalid("Copy the whole link from your e-mail, or open it there again.") from error
+        return subject, signed_at.timestamp()

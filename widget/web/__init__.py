@@ -1,0 +1,1 @@
+"""The web edge: routes parse, call one domain function and render."""
