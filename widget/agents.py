@@ -9,7 +9,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from datetime import datetime
 
 from widget.database import Base, Id, Instant, Line, Word, to
-from widget.errors import Malformed
+from widget.errors import Malformed, NotFound
 from widget.shops import Shop
 
 PASSWORD_MIN_CHARS = 10
@@ -70,6 +70,18 @@ def sign_in(session: Session, email: str, password: str) -> Agent | None:
 
 def by_id(session: Session, agent_id: int) -> Agent | None:
     return session.scalar(sa.select(Agent).where(Agent.id == agent_id, Agent.disabled_at.is_(None)))
+
+
+def by_email(session: Session, email: str) -> Agent:
+    """Raises NotFound."""
+    agent = session.scalar(sa.select(Agent).where(Agent.email == email.strip().lower()))
+    if agent is None:
+        raise NotFound(f"There is no agent {email}; `unjam agents` lists them.")
+    return agent
+
+
+def all_of_them(session: Session) -> list[Agent]:
+    return list(session.scalars(sa.select(Agent).order_by(Agent.email)))
 
 
 def shops_of(session: Session, agent_id: int) -> list[Shop]:

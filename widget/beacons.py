@@ -62,8 +62,12 @@ class Beacon(Base):
 
     __table_args__ = (
         sa.UniqueConstraint("shop_id", "key"),
-        sa.Index("ix_beacons_pending", "id", sqlite_where=sa.text("digested_at IS NULL"),
-                 postgresql_where=sa.text("digested_at IS NULL")),
+        sa.Index(
+            "ix_beacons_pending",
+            "id",
+            sqlite_where=sa.text("digested_at IS NULL"),
+            postgresql_where=sa.text("digested_at IS NULL"),
+        ),
         sa.Index("ix_beacons_attempt_key", "attempt_key"),
     )
 

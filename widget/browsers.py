@@ -50,7 +50,9 @@ def browser_of(user_agent: str | None) -> Browser:
     return Browser(
         name=_versioned(browser.family, browser.major) if browser else "unknown",
         system=_versioned(system.family, system.major, system.minor) if system else "unknown",
-        device=" ".join(part for part in (device.brand, device.model) if part) or device.family if device else "unknown",
+        device=" ".join(part for part in (device.brand, device.model) if part) or device.family
+        if device
+        else "unknown",
     )
 
 

@@ -30,6 +30,10 @@ class Pace:
         )
 
 
+def pace_of(reminder_minutes: int, rating_minutes: int) -> Pace:
+    return Pace(reminder=timedelta(minutes=reminder_minutes), rating=timedelta(minutes=rating_minutes))
+
+
 def report(
     session: Session, shop: Shop, attempt: Attempt, *, email: str, words: str, locale: str, pace: Pace, now: datetime
 ) -> Ticket:

@@ -6,9 +6,10 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session
 
 from widget import signals
-from widget.attempts import Attempt, order_of
+from widget.attempts import Attempt, Stage, order_of
 from widget.database import Base, Currency, Id, Instant, Key, Minor, Text, Word, to
 from widget.providers import Answer, ChargeState, Question
+from widget.signals import Signal
 
 # An answer of "charged" stays true; anything else is asked again after this time.
 FRESH_FOR = timedelta(seconds=3)
@@ -34,6 +35,19 @@ def question_for(session: Session, attempt: Attempt) -> Question | None:
     """What to ask the provider, or None when there is nothing to ask about."""
     order = order_of(session, attempt)
     return Question(order=order.reference, payment=attempt.payment) if order else None
+
+
+def without_provider(session: Session, attempt: Attempt) -> Answer:
+    """What can be said when no adapter can ask: nothing was charged only if Pay was never pressed for this order."""
+    pressed = (
+        sa.select(Signal.id)
+        .join(Attempt, Attempt.id == Signal.attempt_id)
+        .where(Signal.name == "stage", Signal.data["stage"].as_string() == Stage.SUBMITTED.value)
+        .where(Attempt.order_id == attempt.order_id if attempt.order_id else Attempt.id == attempt.id)
+    )
+    if session.scalar(pressed.limit(1)) is None:
+        return Answer(ChargeState.NOT_CHARGED, detail="Pay was not pressed.")
+    return Answer(ChargeState.UNKNOWN, detail="No provider is configured that could be asked.")
 
 
 def record(session: Session, attempt: Attempt, answer: Answer, now: datetime) -> Charge:

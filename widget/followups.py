@@ -9,7 +9,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from widget import charges, tickets
 from widget.database import Base, Id, Instant, Key, Line, Text, Word, insert_once, to
-from widget.orders import Order
+from widget.errors import NotFound
 from widget.providers import ChargeState
 from widget.tickets import Message, Status, Ticket
 
@@ -78,7 +78,13 @@ class Delivery(Base):
 
 
 def owe(
-    session: Session, ticket: Ticket, kind: Kind, *, due_at: datetime, now: datetime, message: Message | None = None,
+    session: Session,
+    ticket: Ticket,
+    kind: Kind,
+    *,
+    due_at: datetime,
+    now: datetime,
+    message: Message | None = None,
     about: str = "",
 ) -> None:
     """Promise an e-mail once. `about` tells apart several of one kind; replies are told apart by their message."""
@@ -140,24 +146,29 @@ def claim(session: Session, worker: str, now: datetime, *, limit: int = 20) -> l
     return list(due)
 
 
-def reason_not_to_send(session: Session, follow_up: FollowUp, worker: str, now: datetime) -> str | None:
+def is_held_by(follow_up: FollowUp, worker: str, now: datetime) -> bool:
+    """Whether this worker's lease still stands and nobody has settled the follow-up in the meantime."""
+    is_open = not (follow_up.sent_at or follow_up.cancelled_at or follow_up.dead_at)
+    return (
+        is_open and follow_up.claimed_by == worker and bool(follow_up.claimed_until and follow_up.claimed_until > now)
+    )
+
+
+def reason_to_cancel(session: Session, follow_up: FollowUp) -> str | None:
     """Checked against the order at the moment of sending, because a payment may have come in since the claim."""
-    session.refresh(follow_up)
-    if follow_up.claimed_by != worker or follow_up.claimed_until is None or follow_up.claimed_until <= now:
-        return "another worker has taken over"
-    if follow_up.sent_at or follow_up.cancelled_at or follow_up.dead_at:
-        return follow_up.cancelled_because or "it was settled in the meantime"
     if not Kind(follow_up.kind).asks_for_payment:
         return None
     ticket = tickets.by_id(session, follow_up.ticket_id)
-    order = session.scalar(
-        sa.select(Order).filter_by(id=ticket.order_id).execution_options(populate_existing=True)
-    )
+    order = tickets.order_of(session, ticket)
     if order is None or order.paid_at is not None:
         return "the order is paid"
     if ticket.status == Status.CLOSED:
         return "the ticket is closed"
     return None
+
+
+def attempt_id_of(session: Session, follow_up: FollowUp) -> int:
+    return tickets.by_id(session, follow_up.ticket_id).attempt_id
 
 
 def may_ask_for_payment(session: Session, follow_up: FollowUp) -> bool:
@@ -203,9 +214,7 @@ def revive(follow_up: FollowUp, now: datetime) -> None:
 
 def release_all(session: Session, worker: str) -> None:
     """A worker that stops in an orderly way gives back what it holds."""
-    session.execute(
-        sa.update(FollowUp).filter_by(claimed_by=worker).values(claimed_by=None, claimed_until=None)
-    )
+    session.execute(sa.update(FollowUp).filter_by(claimed_by=worker).values(claimed_by=None, claimed_until=None))
 
 
 def of(session: Session, ticket: Ticket) -> list[FollowUp]:
@@ -243,3 +252,27 @@ def _is_open() -> sa.ColumnElement[bool]:
 
 def _release(follow_up: FollowUp) -> None:
     follow_up.claimed_by = follow_up.claimed_until = None
+
+
+def retry(session: Session, follow_up_id: int, shop_ids: list[int], now: datetime) -> Ticket:
+    """Revive a dead letter of one of these shops; one that lives again already stays as it is. Raises NotFound."""
+    query = sa.select(FollowUp, Ticket).join(Ticket, Ticket.id == FollowUp.ticket_id)
+    query = query.where(FollowUp.id == follow_up_id, Ticket.shop_id.in_(shop_ids))
+    found = session.execute(query.with_for_update(of=FollowUp)).first()
+    if found is None:
+        raise NotFound("There is no such e-mail in your shops.")
+    follow_up, ticket = found.tuple()
+    if follow_up.dead_at is not None:
+        revive(follow_up, now)
+    return ticket
+
+
+def count_dead(session: Session, shop_ids: list[int]) -> int:
+    query = sa.select(sa.func.count()).select_from(FollowUp).join(Ticket, Ticket.id == FollowUp.ticket_id)
+    return session.scalar(query.where(FollowUp.dead_at.is_not(None), Ticket.shop_id.in_(shop_ids))) or 0
+
+
+def last_error(session: Session, follow_up: FollowUp) -> str:
+    """What the latest try to send it said, or nothing when there was none."""
+    query = sa.select(Delivery.detail).filter_by(follow_up_id=follow_up.id).order_by(Delivery.id.desc()).limit(1)
+    return session.scalar(query) or ""

@@ -13,7 +13,8 @@ from widget.money import Money
 from widget.orders import Order
 from widget.shops import Shop
 
-# A link that is younger than this is handed out again instead of a second one.
+PAYING_LASTS = timedelta(minutes=1)
+# A link that stays valid for longer than this is handed out again instead of a second one.
 REUSED_WHILE_VALID_FOR = timedelta(minutes=30)
 
 
@@ -80,3 +81,19 @@ def check_payable(link: PaymentLink, order: Order, now: datetime) -> None:
         raise LinkExpired("This payment link has expired. Nothing was taken.")
     if link.due != order.due:
         raise LinkExpired("The order has changed since this link was made. Nothing was taken.")
+
+
+def start_paying(link: PaymentLink, order: Order, now: datetime) -> None:
+    """Reserve the order for this link while the provider takes the money. `order` must be locked.
+
+    The same link may start again (a double click, a reload): the provider knows its idempotency key.
+    """
+    check_payable(link, order, now)
+    if order.paying_link not in {None, link.key} and order.paying_until is not None and order.paying_until > now:
+        raise Refused("This order is being paid with another link at this moment. Look again in a minute.")
+    order.paying_link, order.paying_until = link.key, now + PAYING_LASTS
+
+
+def finish_paying(link: PaymentLink, order: Order, payment: str, now: datetime) -> None:
+    link.paid_at, link.payment = link.paid_at or now, payment
+    order.paying_link = order.paying_until = None

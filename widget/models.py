@@ -19,7 +19,23 @@ from widget import (
 )
 from widget.database import Base
 
-__all__ = ["Base", "agents", "attempts", "beacons", "charges", "followups", "links", "mailbox", "offers", "orders",
-           "payments", "ratings", "shops", "signals", "stalls", "tickets"]
+__all__ = [
+    "Base",
+    "agents",
+    "attempts",
+    "beacons",
+    "charges",
+    "followups",
+    "links",
+    "mailbox",
+    "offers",
+    "orders",
+    "payments",
+    "ratings",
+    "shops",
+    "signals",
+    "stalls",
+    "tickets",
+]
 
 metadata = Base.metadata

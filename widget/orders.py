@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from widget.database import Base, Currency, Id, Instant, Line, Minor, Word, insert_once, to
+from widget.database import Base, Currency, Id, Instant, Key, Line, Minor, Word, insert_once, to
 from widget.money import MAX_MINOR, Money, is_currency
 from widget.shops import Shop, signature_for, signing_secrets
 
@@ -30,6 +30,9 @@ class Order(Base):
     customer_email: Mapped[Line | None]
     created_at: Mapped[Instant]
     paid_at: Mapped[Instant | None]
+    # The payment link that is taking the money right now, and until when it alone may.
+    paying_link: Mapped[Key | None]
+    paying_until: Mapped[Instant | None]
 
     __table_args__ = (
         sa.UniqueConstraint("shop_id", "reference", "is_verified"),
@@ -96,6 +99,14 @@ def open_for(session: Session, shop: Shop, context: OrderContext, now: datetime)
         # The customer changed the basket: the shop signed a new amount for the same order.
         order.amount, order.currency, order.customer_email = context.amount, context.currency, context.email
     return order
+
+
+def told_by_shop(session: Session, shop: Shop, reference: str, due: Money, now: datetime) -> Order:
+    """The verified order that the shop's own server speaks of, made on first sight."""
+    identity = {"shop_id": shop.id, "reference": reference, "is_verified": True}
+    values = identity | {"amount": due.minor, "currency": due.currency, "created_at": now}
+    insert_once(session, Order, values, unique=list(identity))
+    return session.scalars(sa.select(Order).filter_by(**identity)).one()
 
 
 def by_reference(session: Session, shop: Shop, reference: str) -> Order | None:

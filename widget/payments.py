@@ -95,9 +95,9 @@ def _is_covered(session: Session, order: Order) -> bool:
     """Whether one channel alone reports the whole amount; the same payment told by two channels is not added up."""
     totals = session.execute(
         sa.select(Payment.source, sa.func.sum(Payment.amount))
-        .filter_by(order_id=order.id, currency=order.currency)
+        .where(Payment.order_id == order.id, Payment.currency == order.currency)
         .group_by(Payment.source)
-    ).tuples()
+    )
     return order.paid_at is not None or any(total >= order.amount for _, total in totals)
 
 

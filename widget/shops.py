@@ -7,7 +7,7 @@ import secrets
 from datetime import datetime, time, timedelta
 from enum import StrEnum
 from typing import Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
 import sqlalchemy as sa
@@ -147,6 +147,12 @@ class Profile(BaseModel):
             return True
         return any(hours.day == local.weekday() and hours.opens <= local.time() < hours.closes for hours in self.hours)
 
+    def checkout_for(self, order: str, method: str = "") -> str | None:
+        """Where this order can be paid in the shop, with a method preselected."""
+        if self.checkout_url is None:
+            return None
+        return self.checkout_url.replace("{order}", quote(order, safe="")).replace("{method}", quote(method, safe=""))
+
     def method_label(self, method: str | None) -> str | None:
         """The shop's name for a method, or a readable form of its id."""
         known = {each.id: each.label for each in self.methods}
@@ -182,6 +188,25 @@ def by_site(session: Session, site: str) -> Shop:
     if shop is None:
         raise UnknownSite("Check the data-site value of the script tag against `unjam shops`.")
     return shop
+
+
+def by_site_even_disabled(session: Session, site: str) -> Shop:
+    shop = session.scalar(sa.select(Shop).where(Shop.site == site))
+    if shop is None:
+        raise UnknownSite(f"There is no shop with the site key {site}; `unjam shops` lists them.")
+    return shop
+
+
+def all_of_them(session: Session) -> list[Shop]:
+    return list(session.scalars(sa.select(Shop).order_by(Shop.site)))
+
+
+def change(shop: Shop, *, name: str | None, profile: dict[str, Any], disable: bool | None, now: datetime) -> None:
+    """Replace the given parts; absent ones stay. Raises pydantic's ValidationError for a profile that cannot be."""
+    shop.name = name or shop.name
+    shop.profile = Profile.model_validate(shop.profile | profile).model_dump(mode="json")
+    if disable is not None:
+        shop.disabled_at = now if disable else None
 
 
 def rotate_key(session: Session, shop: Shop, kind: KeyKind, now: datetime, *, at_once: bool = False) -> str:

@@ -11,7 +11,7 @@ from widget import attempts, orders
 from widget.agents import Agent, address_of
 from widget.attempts import Attempt
 from widget.database import Base, Id, Instant, Key, Line, Text, insert_once, to
-from widget.errors import Malformed, NotFound
+from widget.errors import Malformed, NotFound, Refused
 from widget.orders import Order
 from widget.redaction import mask_card_numbers
 from widget.shops import Shop
@@ -165,7 +165,7 @@ def queue(
 
 def counts(session: Session, shop_ids: list[int]) -> dict[str, int]:
     query = sa.select(Ticket.status, sa.func.count()).where(Ticket.shop_id.in_(shop_ids)).group_by(Ticket.status)
-    return {status: number for status, number in session.execute(query).tuples()}
+    return {row[0]: row[1] for row in session.execute(query)}
 
 
 def reply(session: Session, ticket: Ticket, agent: Agent, words: str, now: datetime) -> Message:
@@ -300,3 +300,35 @@ def _matches(search: str) -> sa.ColumnElement[bool]:
         Ticket.email.icontains(search, autoescape=True),
         Order.reference.icontains(search, autoescape=True),
     )
+
+
+def hold(session: Session, ticket: Ticket) -> None:
+    """Bring the ticket up to date and hold it until the transaction ends, so that two answers come one after another.
+
+    The order is held first, as a payment does, so that the two never wait for each other.
+    """
+    if ticket.order_id:
+        orders.locked(session, ticket.order_id)
+    session.refresh(ticket, with_for_update=True)
+
+
+def was_sent(session: Session, ticket: Ticket, agent: Agent, words: str, *, is_note: bool, since: int) -> bool:
+    """Whether this agent has said just that after message `since`: the form was sent twice."""
+    said = _said_since(session, ticket, since)
+    return any((each.agent_id, each.is_note, each.body) == (agent.id, is_note, words_of(words)) for each in said)
+
+
+def check_read(session: Session, ticket: Ticket, since: int) -> None:
+    """Raise Refused when the customer or an agent has spoken after message `since`, the last that the reader saw."""
+    said = _said_since(session, ticket, since)
+    if any(each.author == Author.CUSTOMER for each in said):
+        raise Refused("The customer wrote in the meantime. Read it below, then send your reply.")
+    if any(not each.is_note for each in said):
+        raise Refused(
+            "Another agent replied in the meantime. Read it below, then send your reply if it is still needed."
+        )
+
+
+def _said_since(session: Session, ticket: Ticket, message_id: int) -> list[Message]:
+    query = sa.select(Message).filter_by(ticket_id=ticket.id).where(Message.id > message_id)
+    return list(session.scalars(query.where(Message.author != Author.UNJAM.value)))

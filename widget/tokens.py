@@ -47,7 +47,7 @@ class Tokens:
 
     def read_with_age(self, purpose: Purpose, token: str) -> tuple[Any, float]:
         """The subject and the Unix time at which it was signed."""
-        lifetime = LIFETIMES[purpose].total_seconds()
+        lifetime = int(LIFETIMES[purpose].total_seconds())
         try:
             subject, signed_at = self._serializers[purpose].loads(token, max_age=lifetime, return_timestamp=True)
         except SignatureExpired as error:

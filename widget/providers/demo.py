@@ -38,8 +38,8 @@ class DemoProvider:
         found = self._send("GET", "/payments", fields={"order": question.order})
         if found is None:
             return Answer(ChargeState.NOT_CHARGED, detail="The provider has never seen a payment of this order.")
-        state = _STATES.get(str(found.get("status")), ChargeState.UNKNOWN)
-        money = Money(int(found["amount"]), str(found["currency"]))
+        state = _STATES.get(str(found["status"]), ChargeState.UNKNOWN)
+        money = Money(found["amount"], found["currency"])
         return Answer(state, money, payment=str(found["id"]), detail=f"The payment is {found.get('status')}.")
 
     def pay(self, order: str, money: Money, idempotency_key: str) -> Paid:
@@ -47,7 +47,7 @@ class DemoProvider:
         made = self._send("POST", "/payments", json=body, headers={"Idempotency-Key": idempotency_key})
         if made is None or made.get("status") != "succeeded":
             raise ProviderDown("The demo provider did not take the payment.")
-        return Paid(payment=str(made["id"]), money=Money(int(made["amount"]), str(made["currency"])))
+        return Paid(payment=str(made["id"]), money=Money(made["amount"], made["currency"]))
 
     def _send(self, method: str, path: str, **options: Any) -> dict[str, Any] | None:
         """The JSON object of the answer, None for 404. Raises ProviderDown for anything else."""
@@ -60,6 +60,16 @@ class DemoProvider:
             found = response.json()
         except (HTTPError, ValueError) as error:
             raise ProviderDown("The provider did not answer.") from error
-        if not isinstance(found, dict) or not {"id", "status", "amount", "currency"} <= found.keys():
+        if not _is_payment(found):
             raise ProviderDown("The provider's answer has an unknown shape.")
-        return found
+        payment: dict[str, Any] = found
+        return payment
+
+
+def _is_payment(found: object) -> bool:
+    return (
+        isinstance(found, dict)
+        and {"id", "status"} <= found.keys()
+        and isinstance(found.get("amount"), int)
+        and isinstance(found.get("currency"), str)
+    )

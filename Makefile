@@ -1,0 +1,79 @@
+# Everything a person does with this repository. `make` or `make help` lists it.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+NODE := .ci/node
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+help: ## Show this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)$$/  make \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '%-18s %s\n' "$$name" "$$text"; done
+
+demo: $(VENV)/.runs ## Start everything on this machine, with a demo shop to break
+	$(BIN)/unjam demo $(ARGS)
+
+test: system $(VENV)/.tests ## Run all tests (ARGS="-k word" for some)
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/.tests ## Check format, lint, types and templates
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/djlint templates --check --quiet
+	$(BIN)/djlint templates --lint --quiet
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory check-embed; \
+	else echo "npm is missing, so the JavaScript was not checked. Run: make test"; exit 1; fi
+
+check-embed: $(NODE)/node_modules/.package-lock.json
+	npm --prefix $(NODE) run --silent check
+
+format: $(VENV)/.tests ## Format Python and mend what the linter can
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+bench: system $(VENV)/.tests ## Measure speed, size and memory beside bare servers, in about a minute
+	$(BIN)/python -m tests.bench $(ARGS)
+
+embed: $(NODE)/node_modules/.package-lock.json ## Build static/dist/embed.js from static/embed/
+	npm --prefix $(NODE) run --silent build
+
+migration: $(VENV)/.tests ## Write the next migration from the models: make migration m="Add refunds"
+	@test -n "$(m)" || { echo 'Say what it does: make migration m="Add refunds"' >&2; exit 2; }
+	$(BIN)/python -m widget.migrations "$(m)"
+	@$(BIN)/ruff check --fix-only --quiet widget/migrations/versions
+	@$(BIN)/ruff format --quiet widget/migrations/versions
+
+build: $(VENV)/.tests ## Build the wheel into dist/
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+
+clean: ## Remove what the other targets made
+	rm -rf $(VENV) $(NODE)/node_modules dist build .demo .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find widget tests -name __pycache__ -prune -exec rm -rf {} +
+
+system:
+	@PYTHON=$(PYTHON) .ci/setup test
+
+# The stamps below are older than pyproject.toml exactly when something must be installed again.
+# The editable install makes `.venv/bin/unjam` run the code of this checkout.
+$(VENV)/.runs: pyproject.toml | $(VENV)/.made
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/.tests: pyproject.toml | $(VENV)/.made
+	$(BIN)/python -m pip install --quiet --editable '.[postgresql,redis]' --group dev
+	@touch $@ $(VENV)/.runs
+
+$(VENV)/.made:
+	@PYTHON=$(PYTHON) .ci/setup demo
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	@touch $@
+
+$(NODE)/node_modules/.package-lock.json: $(NODE)/package-lock.json
+	npm --prefix $(NODE) ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+.PHONY: help demo test check check-embed format bench embed migration build clean system

@@ -1,0 +1,186 @@
+"""Start everything, measure in turns, print medians and ratios, stop everything."""
+
+import gzip
+import os
+import platform
+import secrets
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psycopg
+
+from tests.bench import work
+from tests.bench.load import Outcome, drive
+from tests.cluster import prepared
+from tests.servers import Server, free_port, running
+from widget import __version__, migrations
+from widget.database import Database
+from widget.paths import STATIC
+
+ROUNDS = 5
+SECONDS_PER_ROUND = 1.5
+# More than any machine opens within a round.
+TICKETS_PER_ROUND = 600
+EMBED_MAX_BYTES = 5_000
+_TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass
+class Subject:
+    """One kind of request to one server, and what was measured of it so far."""
+
+    name: str
+    server: Server
+    requests: Callable[[int], Iterable[bytes]]
+    rates: list[float] = field(default_factory=list)
+    cpu_ms: list[float] = field(default_factory=list)
+    latencies: list[float] = field(default_factory=list)
+    failures: list[bytes] = field(default_factory=list)
+
+    def measure(self, round_number: int) -> None:
+        before = _cpu_seconds(self.server.pid)
+        outcome: Outcome = drive(self.server.port, self.requests(round_number), SECONDS_PER_ROUND)
+        used = _cpu_seconds(self.server.pid) - before
+        self.rates.append(outcome.answers / outcome.seconds)
+        self.cpu_ms.append(used * 1000 / outcome.answers)
+        self.latencies += outcome.latencies
+        self.failures += outcome.failures
+
+
+def main() -> int:
+    print(f"Unjam {__version__}, Python {platform.python_version()}, {os.cpu_count()} cores.")
+    print(f"Medians of {ROUNDS} rounds of {SECONDS_PER_ROUND} s, taken in turns; 32 connections, one server process.")
+    print("CPU is that of the server's own processes, for one request. x is its ratio to the line named above it.\n")
+    failed = False
+    for name, prepare in (("SQLite", _sqlite_folder), ("PostgreSQL", _postgresql)):
+        with prepare() as (bare_url, url):
+            failed |= _compare(name, bare_url, url)
+    _print_embed()
+    return 1 if failed else 0
+
+
+def _compare(name: str, bare_url: str, url: str) -> bool:
+    """Measure and print one database. Returns whether any request failed."""
+    key = secrets.token_urlsafe(48)
+    database = Database(url)
+    migrations.upgrade(url)
+    attempt_ids = work.prepare(database, ROUNDS * TICKETS_PER_ROUND)
+    with ExitStack() as stack:
+        hello = stack.enter_context(_bare("hello", bare_url))
+        insert = stack.enter_context(_bare("insert", bare_url))
+        unjam = stack.enter_context(_unjam(url, key))
+        idle_mb = _memory_mb(unjam.pid)
+
+        def reports(number: int) -> Iterable[bytes]:
+            return work.reports(attempt_ids[number * TICKETS_PER_ROUND : (number + 1) * TICKETS_PER_ROUND], key)
+
+        subjects = [
+            Subject("hello world", hello, lambda _: work.hellos()),
+            Subject("one bare insert", insert, lambda _: work.beacons()),
+            Subject("a beacon", unjam, lambda _: work.beacons()),
+            Subject("a report opens a ticket", unjam, reports),
+        ]
+        for round_number in range(ROUNDS):
+            for subject in subjects:
+                subject.measure(round_number)
+        loaded_mb = _memory_mb(unjam.pid)
+    _print_table(name, subjects)
+    print(f"  digesting a beacon, in the worker: {work.digest_cpu_ms(database):.2f} ms CPU")
+    print(f"  memory (PSS, all processes): {idle_mb:.0f} MB idle, {loaded_mb:.0f} MB after the load\n")
+    database.dispose()
+    return any(subject.failures for subject in subjects)
+
+
+def _print_table(name: str, subjects: list[Subject]) -> None:
+    print(f"{name:<28}{'req/s':>8}{'CPU ms':>9}{'x hello':>9}{'x insert':>9}{'p50 ms':>9}{'p99 ms':>9}")
+    hello, insert = (statistics.median(subject.cpu_ms) for subject in subjects[:2])
+    for subject in subjects:
+        cpu, rate = statistics.median(subject.cpu_ms), statistics.median(subject.rates)
+        p50, p99 = statistics.median(subject.latencies), statistics.quantiles(subject.latencies, n=100)[98]
+        ratios = f"{cpu / hello:>9.1f}{cpu / insert:>9.1f}"
+        print(f"  {subject.name:<26}{rate:>8.0f}{cpu:>9.2f}{ratios}{p50 * 1000:>9.1f}{p99 * 1000:>9.1f}")
+        if subject.failures:
+            print(f"  {len(subject.failures)} FAILED, the first with: {subject.failures[0][:300]!r}")
+
+
+def _print_embed() -> None:
+    built = STATIC / "dist" / "embed.js"
+    if not built.exists():
+        print("The embed is not built; run: make embed")
+        return
+    code = built.read_bytes()
+    small = len(gzip.compress(code, compresslevel=9, mtime=0))
+    verdict = "within" if small <= EMBED_MAX_BYTES else "OVER"
+    print(f"embed.js: {len(code)} bytes minified, {small} with gzip -9, {verdict} the {EMBED_MAX_BYTES} it may have")
+
+
+@contextmanager
+def _sqlite_folder() -> Iterator[tuple[str, str]]:
+    with tempfile.TemporaryDirectory(prefix="unjam-bench-") as folder:
+        yield f"sqlite:///{folder}/bare.sqlite", f"sqlite:///{folder}/unjam.sqlite"
+
+
+@contextmanager
+def _postgresql() -> Iterator[tuple[str, str]]:
+    with prepared() as cluster:
+        # As a server in production runs: every commit reaches the disk.
+        cluster.start({})
+        address = cluster.url("postgres").replace("+psycopg", "", 1)
+        with psycopg.connect(address, autocommit=True) as connection:
+            connection.execute("CREATE DATABASE bare")
+            connection.execute("CREATE DATABASE unjam")
+        yield cluster.url("bare"), cluster.url("unjam")
+
+
+@contextmanager
+def _bare(target: str, url: str) -> Iterator[Server]:
+    port = free_port()
+    command = [sys.executable, "-m", "tests.bench.bare", target, str(port)]
+    with running(command, port, {"BENCH_DATABASE_URL": url}, path="/") as server:
+        yield server
+
+
+@contextmanager
+def _unjam(url: str, key: str) -> Iterator[Server]:
+    port = free_port()
+    settings = {
+        "UNJAM_DATABASE_URL": url,
+        "UNJAM_SECRET_KEY": key,
+        "UNJAM_EMBEDDED_WORKER": "false",
+        "UNJAM_PUBLIC_URL": f"http://localhost:{port}",
+    }
+    with running([sys.executable, "-m", "widget.cli", "serve", "--port", str(port)], port, settings) as server:
+        yield server
+
+
+def _cpu_seconds(group: int) -> float:
+    return sum(sum(map(int, fields[11:13])) for _, fields in _processes(group)) / _TICKS_PER_SECOND
+
+
+def _memory_mb(group: int) -> float:
+    """Proportional set size: what is shared between processes counts once."""
+    rollups = [(Path("/proc") / pid / "smaps_rollup").read_text() for pid, _ in _processes(group)]
+    lines = [line for rollup in rollups for line in rollup.splitlines() if line.startswith("Pss:")]
+    return sum(int(line.split()[1]) for line in lines) / 1024
+
+
+def _processes(group: int) -> Iterator[tuple[str, list[str]]]:
+    """The processes of a group with the fields of their /proc/PID/stat, from the state on."""
+    for folder in Path("/proc").iterdir():
+        if not folder.name.isdecimal():
+            continue
+        try:
+            fields = (folder / "stat").read_text().rpartition(") ")[2].split()
+        except OSError:
+            continue
+        if int(fields[2]) == group:
+            yield folder.name, fields
+
+
+if __name__ == "__main__":
+    sys.exit(main())

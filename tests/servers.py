@@ -1,0 +1,93 @@
+"""Real server processes on loopback, which end with the block that started them."""
+
+import contextlib
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+_STARTS_WITHIN_SECONDS = 60
+_STOPS_WITHIN_SECONDS = 15
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A process that answers on `port`; it leads a process group of its own."""
+
+    pid: int
+    port: int
+    log: Path
+
+    @property
+    def url(self) -> str:
+        return f"http://localhost:{self.port}"
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@contextmanager
+def serving(settings: Mapping[str, str], port: int | None = None) -> Iterator[Server]:
+    """`unjam serve` with these UNJAM_* settings; `public_url` is the server's own unless it is among them."""
+    port = port or free_port()
+    own = {"UNJAM_ENVIRONMENT": "test", "UNJAM_PUBLIC_URL": f"http://localhost:{port}"}
+    command = [sys.executable, "-m", "widget.cli", "serve", "--port", str(port)]
+    with running(command, port, own | dict(settings)) as server:
+        yield server
+
+
+@contextmanager
+def running(command: Sequence[str], port: int, settings: Mapping[str, str], path: str = "/health") -> Iterator[Server]:
+    """A process, once it answers at `path`. Its group is stopped at the end of the block, killed if it must be."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("UNJAM_")}
+    with tempfile.TemporaryDirectory(prefix="unjam-server-") as folder:
+        log = Path(folder) / "log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                command, env=inherited | dict(settings), stdout=output, stderr=output, start_new_session=True
+            )
+        try:
+            _wait_until_it_answers(process, port, path, log)
+            yield Server(process.pid, port, log)
+        finally:
+            _stop(process)
+
+
+def _wait_until_it_answers(process: subprocess.Popen[bytes], port: int, path: str, log: Path) -> None:
+    deadline = time.monotonic() + _STARTS_WITHIN_SECONDS
+    while not _answers(port, path):
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError(f"the server did not start:\n{log.read_text()}")
+        time.sleep(0.05)
+
+
+def _answers(port: int, path: str) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+    try:
+        process.wait(_STOPS_WITHIN_SECONDS)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()

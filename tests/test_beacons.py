@@ -1,0 +1,219 @@
+"""Beacons come in fast, are kept once, and become attempts, signals, stalls and payments."""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from flask.testing import FlaskClient
+
+from tests.cast import ORIGIN, PACE, Cast, key
+from tests.conftest import Clock
+from widget import attempts, beacons, digest, signals, stalls, tickets
+from widget.attempts import Attempt
+from widget.beacons import Beacon
+from widget.database import Database
+
+
+def beacon(cast: Cast | None = None, /, attempt: str | None = None, **changed: Any) -> dict[str, Any]:
+    order = cast.context().model_dump() if cast else None
+    context = {"key": attempt or key(), "method": "card", "provider": "demo"} | ({"order": order} if order else {})
+    signals_in = [
+        {"seq": 0, "at": 0, "name": "stage", "data": {"stage": "submitted"}},
+        {"seq": 1, "at": 4000, "name": "stall", "data": {"kind": "no_answer", "stage": "submitted", "seen_by": "page"}},
+    ]
+    return {"v": 1, "id": key(), "site": "demo", "attempt": context, "facts": {}, "signals": signals_in} | changed
+
+
+def send(client: FlaskClient, body: object, origin: str = ORIGIN) -> int:
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return client.post(
+        "/api/v1/beacons", data=raw, headers={"Origin": origin, "Content-Type": "text/plain"}
+    ).status_code
+
+
+def stored(database: Database) -> int:
+    with database.read() as session:
+        return session.scalar(sa.select(sa.func.count()).select_from(Beacon)) or 0
+
+
+@pytest.fixture
+def cast(database: Database, clock: Clock) -> Cast:
+    with database.write() as session:
+        return Cast(session)
+
+
+def test_a_beacon_becomes_an_attempt_with_signals_and_a_stall(
+    cast: Cast, client: FlaskClient, database: Database, clock: Clock
+) -> None:
+    body = beacon(cast)
+    assert send(client, body) == 204
+    with database.write() as session:
+        assert digest.digest_all(session, PACE, clock.now) == 1
+        assert digest.digest_all(session, PACE, clock.now) == 0
+    with database.read() as session:
+        attempt = session.scalars(sa.select(Attempt)).one()
+        assert (attempt.stage, attempt.method, attempt.amount) == ("submitted", "card", 124900)
+        order = attempts.order_of(session, attempt)
+        assert order is not None and order.is_verified
+        assert [each.name for each in signals.timeline(session, attempt.id)] == ["stage", "stall"]
+        assert [(each.kind, each.stage) for each in stalls.of(session, attempt.id)] == [("no_answer", "submitted")]
+
+
+def test_the_same_beacon_twice_is_kept_once_and_answered_alike(
+    cast: Cast, client: FlaskClient, database: Database
+) -> None:
+    body = beacon(cast)
+    assert [send(client, body), send(client, body)] == [204, 204]
+    assert stored(database) == 1
+
+
+def test_another_beacon_under_a_used_id_is_a_conflict(cast: Cast, client: FlaskClient, database: Database) -> None:
+    body = beacon(cast)
+    send(client, body)
+    assert send(client, body | {"facts": {"language": "de"}}) == 409
+    assert stored(database) == 1
+
+
+@pytest.mark.parametrize(
+    ("raw", "status"),
+    [
+        (b"", 422),
+        (b"{", 422),
+        (b"\xff\xfe", 422),
+        (b"[]", 422),
+        (b'{"v":1}', 422),
+        (b"[" * 50_000, 422),
+        (b'{"v":1,"id":"' + b"a" * 70_000, 413),
+        (b"x" * 10_000_000, 413),
+    ],
+)
+def test_what_is_no_beacon_is_refused_with_problem_details(
+    cast: Cast, client: FlaskClient, database: Database, raw: bytes, status: int
+) -> None:
+    answer = client.post("/api/v1/beacons", data=raw, headers={"Origin": ORIGIN})
+    assert answer.status_code == status
+    assert answer.mimetype == "application/problem+json"
+    assert answer.get_json()["status"] == status
+    assert stored(database) == 0
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"v": 2},
+        {"id": "short"},
+        {"extra": 1},
+        {"signals": [{"seq": -1, "at": 0, "name": "stage"}]},
+        {"signals": [{"seq": 0, "at": -5, "name": "stage"}]},
+        {"signals": [{"seq": 0, "at": 0, "name": "<script>"}]},
+        {"signals": [{"seq": 0, "at": 0, "name": "stage"}] * 201},
+        {"attempt": {"key": "no"}},
+        {"attempt": {"key": "a" * 32, "method": "Robert'); DROP TABLE"}},
+        {"attempt": {"key": "a" * 32, "order": {"order": "1", "amount": -1, "currency": "EUR"}}},
+        {"attempt": {"key": "a" * 32, "order": {"order": "1", "amount": 1, "currency": "QQQ"}}},
+        {"attempt": {"key": "a" * 32, "order": {"order": "1\n2", "amount": 1, "currency": "EUR"}}},
+    ],
+)
+def test_a_beacon_with_an_impossible_field_is_refused(
+    cast: Cast, client: FlaskClient, database: Database, changed: dict[str, Any]
+) -> None:
+    assert send(client, beacon(cast) | changed) == 422
+    assert stored(database) == 0
+
+
+def test_an_unknown_site_and_a_foreign_origin_are_refused(cast: Cast, client: FlaskClient, database: Database) -> None:
+    assert send(client, beacon(cast, site="nobody")) == 404
+    assert send(client, beacon(cast), origin="https://evil.example") == 403
+    assert client.post("/api/v1/beacons", json=beacon(cast)).status_code == 403
+    assert stored(database) == 0
+
+
+@pytest.mark.parametrize("minutes", [-6, 6, 60 * 24 * 365 * 5000])
+def test_a_beacon_dated_by_another_clock_is_stale(
+    cast: Cast, client: FlaskClient, database: Database, clock: Clock, minutes: int
+) -> None:
+    dated = clock.now.timestamp() * 1000 + minutes * 60_000
+    assert send(client, beacon(cast, sent_at=dated)) == 422
+    assert send(client, beacon(cast, sent_at=clock.now.timestamp() * 1000)) == 204
+    assert stored(database) == 1
+
+
+def test_an_attempt_that_sends_without_end_is_limited(cast: Cast, client: FlaskClient, database: Database) -> None:
+    attempt = key()
+    answers = [send(client, beacon(cast, attempt=attempt)) for _ in range(121)]
+    assert answers == [204] * 120 + [429]
+    assert send(client, beacon(cast)) == 204
+
+
+def test_card_numbers_and_nul_characters_never_reach_the_database(
+    cast: Cast, client: FlaskClient, database: Database, clock: Clock
+) -> None:
+    said = {"code": "x", "message": "Card 4111 1111 1111 1111 \x00 was declined"}
+    failed = [{"seq": 0, "at": 1, "name": "failed", "data": said}]
+    assert send(client, beacon(cast, signals=failed, facts={"page": "/4111111111111111"})) == 204
+    with database.write() as session:
+        raw = session.scalars(sa.select(Beacon.body)).one()
+        digest.digest_all(session, PACE, clock.now)
+        attempt = session.scalars(sa.select(Attempt)).one()
+
+    assert "4111" not in raw
+    assert attempt.error_message == "Card [card number removed]  was declined"
+    assert attempt.facts == {"page": "/[card number removed]"}
+
+
+def test_a_forged_amount_is_unverified_and_leaves_the_signed_order_alone(
+    cast: Cast, client: FlaskClient, database: Database, clock: Clock
+) -> None:
+    send(client, beacon(cast))
+    forged = cast.context().model_dump() | {"amount": 1}
+    send(client, beacon(attempt=key()) | {"attempt": {"key": key(), "order": forged}})
+    with database.write() as session:
+        digest.digest_all(session, PACE, clock.now)
+    with database.read() as session:
+        found = {order.is_verified: order.amount for order in session.scalars(sa.select(attempts.Order))}
+
+    assert found == {True: 124900, False: 1}
+
+
+def test_a_late_signal_never_turns_a_stage_back(database: Database, cast: Cast, clock: Clock) -> None:
+    attempt_key = key()
+    late = [{"seq": 0, "at": 0, "name": "stage", "data": {"stage": "submitted"}}]
+    soon = [{"seq": 5, "at": 9, "name": "stage", "data": {"stage": "confirming"}}]
+    with database.write() as session:
+        for body in (soon, late):
+            raw = json.dumps(beacon(cast, attempt=attempt_key, signals=body)).encode()
+            beacons.accept(session, cast.shop.id, beacons.parse(raw, clock.now), None, clock.now)
+        digest.digest_all(session, PACE, clock.now)
+        attempt = session.scalars(sa.select(Attempt)).one()
+
+    assert attempt.stage == "confirming"
+
+
+def test_a_page_that_reports_its_payment_settles_the_ticket(database: Database, cast: Cast, clock: Clock) -> None:
+    attempt_key = key()
+    with database.write() as session:
+        paid = [{"seq": 9, "at": 9, "name": "paid", "data": {}}]
+        for body in (beacon(cast, attempt=attempt_key), beacon(cast, attempt=attempt_key, signals=paid)):
+            parsed = beacons.parse(json.dumps(body).encode(), clock.now)
+            beacons.accept(session, cast.shop.id, parsed, None, clock.now)
+        digest.digest_all(session, PACE, clock.now)
+        attempt = session.scalars(sa.select(Attempt)).one()
+        order = attempts.order_of(session, attempt)
+        assert order is not None and order.paid_at is not None
+        assert tickets.unfinished_of(session, order) == []
+
+
+def test_digested_beacons_are_forgotten_once_they_cannot_be_replayed(
+    database: Database, cast: Cast, client: FlaskClient, clock: Clock
+) -> None:
+    send(client, beacon(cast))
+    with database.write() as session:
+        digest.digest_all(session, PACE, clock.now)
+        beacons.forget_digested(session, clock.now + beacons.MAX_SKEW)
+    assert stored(database) == 1
+    clock.forward(beacons.KEPT_FOR + timedelta(seconds=1))
+    with database.write() as session:
+        beacons.forget_digested(session, clock.now)
+    assert stored(database) == 0

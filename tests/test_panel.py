@@ -1,0 +1,347 @@
+"""The panel and the pages behind signed links, as a browser without scripts meets them."""
+
+import re
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from tests.cast import Cast, key
+from tests.conftest import Clock
+from tests.fake_provider import FakeProvider
+from widget import tickets
+from widget.database import Database
+from widget.offers import Offer
+from widget.orders import Order
+from widget.ratings import Rating
+from widget.tickets import Status, Ticket
+from widget.tokens import Purpose, Tokens
+
+
+@pytest.fixture
+def cast(database: Database, clock: Clock, provider: FakeProvider) -> Cast:
+    with database.write() as session:
+        return Cast(session, profile={"providers": {"demo": {"url": provider.url}}})
+
+
+@pytest.fixture
+def tokens(client: FlaskClient) -> Tokens:
+    found: Tokens = client.application.extensions["unjam"].tokens
+    return found
+
+
+def open_panel(client: FlaskClient, cast: Cast, *, attempt: str | None = None, is_signed: bool = True) -> str:
+    """The token in the panel that the frame opens."""
+    order = cast.context(is_signed=is_signed).model_dump()
+    body = {
+        "site": "demo",
+        "attempt": {"key": attempt or key(), "order": order, "method": "card", "provider": "demo"},
+        "facts": {"language": "en-ZA", "password": "no"},
+    }
+    answer = client.post("/panel", json=body, headers={"Unjam-Frame": "1"})
+    assert answer.status_code == 200
+    found = re.search(r"/help/([^/]+)/check", answer.text)
+    assert found
+    return found[1]
+
+
+def heading(answer: TestResponse) -> str:
+    found = re.search(r"<h1[^>]*>(.*?)</h1>", answer.text, re.DOTALL)
+    assert found, answer.text
+    return found[1].strip()
+
+
+def offered(answer: TestResponse) -> list[str]:
+    return re.findall(r'action="/help/[^/]+/choose/(\w+)"', answer.text)
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "ways"),
+    [
+        ("requires_payment_method", "You have not been charged", ["retry", "method", "device", "payment_link", "person", "report"]),
+        ("processing", "We do not know yet if you were charged", ["person", "report"]),
+        ("requires_capture", "The money is reserved, not taken", ["person", "report"]),
+        ("succeeded", "You have paid. There is nothing left to do", []),
+    ],
+)
+def test_the_first_words_are_about_the_charge_and_decide_what_is_offered(
+    client: FlaskClient, cast: Cast, provider: FakeProvider, status: str, said: str, ways: list[str]
+) -> None:
+    provider.status = status
+    answer = client.post(f"/help/{open_panel(client, cast)}/check")
+    assert heading(answer) == said
+    assert offered(answer) == ways
+
+
+def test_a_silent_provider_leaves_the_charge_unknown_and_nothing_to_pay(
+    client: FlaskClient, cast: Cast, provider: FakeProvider
+) -> None:
+    provider.answers_with = 500
+    answer = client.post(f"/help/{open_panel(client, cast)}/check")
+    assert heading(answer) == "We do not know yet if you were charged"
+    assert offered(answer) == ["person", "report"]
+
+
+def test_a_way_out_that_pays_is_withdrawn_when_the_charge_changed_meanwhile(
+    client: FlaskClient, cast: Cast, provider: FakeProvider, clock: Clock
+) -> None:
+    token = open_panel(client, cast)
+    client.post(f"/help/{token}/check")
+    provider.status = "processing"
+    clock.forward(timedelta(seconds=10))
+    answer = client.post(f"/help/{token}/choose/payment_link")
+    assert heading(answer) == "We do not know yet if you were charged"
+
+
+def test_every_way_out_has_a_screen_and_is_remembered_as_chosen(
+    client: FlaskClient, cast: Cast, database: Database
+) -> None:
+    token = open_panel(client, cast)
+    ways = offered(client.post(f"/help/{token}/check"))
+    screens = {way: client.post(f"/help/{token}/choose/{way}") for way in ways}
+    assert {answer.status_code for answer in screens.values()} == {200}
+    assert screens["retry"].headers["HX-Trigger"] == "unjam:retry"
+    assert "<svg" in screens["device"].text
+    assert "style=" not in screens["device"].text
+    with database.read() as session:
+        chosen = session.scalars(sa.select(Offer.kind).where(Offer.chosen_at.is_not(None)))
+        assert set(chosen) == set(ways)
+
+
+def test_another_method_is_handed_to_the_shops_page(client: FlaskClient, cast: Cast) -> None:
+    token = open_panel(client, cast)
+    client.post(f"/help/{token}/check")
+    answer = client.post(f"/help/{token}/choose/method", data={"method": "eft"})
+    assert answer.headers["HX-Trigger"] == '{"unjam:method": {"method": "eft"}}'
+    unknown = client.post(f"/help/{token}/choose/method", data={"method": "x\r\nSet-Cookie: a=b"})
+    assert "HX-Trigger" not in unknown.headers
+
+
+def test_a_report_opens_one_ticket_however_often_it_is_sent(
+    client: FlaskClient, cast: Cast, database: Database
+) -> None:
+    token = open_panel(client, cast)
+    form = {"email": "sam@example.com", "words": "It hangs."}
+    answers = [client.post(f"/help/{token}/report", data=form) for _ in range(3)]
+    assert {heading(answer) for answer in answers} == {"We have your report"}
+    with database.read() as session:
+        ticket = session.scalars(sa.select(Ticket)).one()
+        assert ticket.reference in answers[0].text
+        assert len(tickets.messages_of(session, ticket, notes=True)) == 1
+
+
+def test_a_report_with_a_bad_address_keeps_the_words_and_says_what_to_do(
+    client: FlaskClient, cast: Cast, database: Database
+) -> None:
+    answer = client.post(f"/help/{open_panel(client, cast)}/report", data={"email": "sam", "words": "<b>It hangs</b>"})
+    assert answer.status_code == 422
+    assert "is not an e-mail address" in answer.text
+    assert "&lt;b&gt;It hangs&lt;/b&gt;" in answer.text
+
+
+def test_the_preview_shows_what_is_sent_and_only_allowed_facts(client: FlaskClient, cast: Cast) -> None:
+    token = open_panel(client, cast)
+    client.post(f"/help/{token}/check")
+    preview = client.post(f"/help/{token}/choose/report").text
+    for shown in ("D-1001", "Card", "en-ZA", "not charged", "sam@example.com"):
+        assert shown in preview
+    assert "password" not in preview
+
+
+def test_the_open_panel_learns_that_the_order_was_paid_elsewhere(
+    client: FlaskClient, cast: Cast, provider: FakeProvider
+) -> None:
+    token = open_panel(client, cast)
+    client.post(f"/help/{token}/check")
+    assert client.get(f"/help/{token}/live").status_code == 204
+    told = {"order": "D-1001", "amount": 124900, "currency": "ZAR"}
+    headers = {"Authorization": f"Bearer {cast.api_key}", "Idempotency-Key": "pay_1"}
+    assert client.post("/api/v1/payments", json=told, headers=headers).status_code == 201
+    answer = client.get(f"/help/{token}/live")
+    assert heading(answer) == "You have paid. There is nothing left to do"
+    assert answer.headers["HX-Trigger"] == "unjam:paid"
+
+
+def test_an_open_panel_stops_asking_after_an_hour(client: FlaskClient, cast: Cast, clock: Clock) -> None:
+    token = open_panel(client, cast)
+    clock.forward(timedelta(hours=1, seconds=1))
+    assert client.get(f"/help/{token}/live").status_code == 286
+
+
+def test_a_link_pays_the_order_once(client: FlaskClient, cast: Cast, provider: FakeProvider, database: Database) -> None:
+    token = open_panel(client, cast)
+    client.post(f"/help/{token}/check")
+    link = pay_link(client, token)
+    assert heading(client.get(link)) == "Pay order D-1001"
+    assert provider.taken == []
+    assert heading(client.post(link)) == "Paid. Thank you"
+    assert heading(client.post(link)) == "Paid. Thank you"
+    assert heading(client.get(link)) == "This order is already paid"
+    assert [(each["order"], each["amount"]) for each in provider.taken] == [("D-1001", 124900)]
+
+
+def pay_link(client: FlaskClient, token: str) -> str:
+    found = re.search(r'value="http://localhost:8000(/pay/[^"]+)"', client.post(f"/help/{token}/choose/payment_link").text)
+    assert found
+    return found[1]
+
+
+def test_a_link_takes_nothing_while_an_earlier_payment_may_go_through(
+    client: FlaskClient, cast: Cast, provider: FakeProvider, clock: Clock
+) -> None:
+    token = open_panel(client, cast)
+    client.post(f"/help/{token}/check")
+    link = pay_link(client, token)
+    provider.status = "processing"
+    clock.forward(timedelta(seconds=10))
+    answer = client.post(link)
+    assert (answer.status_code, heading(answer)) == (409, "Please do not pay yet")
+    provider.status = "succeeded"
+    clock.forward(timedelta(seconds=10))
+    assert heading(client.post(link)) == "This order is already paid"
+    assert provider.taken == []
+
+
+def test_a_provider_that_fails_while_taking_the_money_can_be_asked_again_without_a_second_charge(
+    client: FlaskClient, cast: Cast, provider: FakeProvider
+) -> None:
+    token = open_panel(client, cast)
+    client.post(f"/help/{token}/check")
+    link = pay_link(client, token)
+    provider.fails_after_taking = True
+    answer = client.post(link)
+    assert (answer.status_code, heading(answer)) == (502, "The payment provider did not answer")
+    provider.fails_after_taking = False
+    assert heading(client.post(link)) == "Paid. Thank you"
+    assert len({each["key"] for each in provider.taken}) == 1
+
+
+def test_an_expired_link_takes_nothing_and_says_so(client: FlaskClient, cast: Cast, clock: Clock, provider: FakeProvider) -> None:
+    token = open_panel(client, cast)
+    client.post(f"/help/{token}/check")
+    link = pay_link(client, token)
+    clock.forward(timedelta(hours=25))
+    assert client.get(link).status_code == 410
+    assert "expired" in client.post(link).text
+    assert provider.taken == []
+
+
+@pytest.mark.parametrize("page", ["help", "pay", "status", "rate", "again", "continue"])
+def test_a_link_that_is_not_ours_meets_a_helpful_page(client: FlaskClient, cast: Cast, tokens: Tokens, page: str) -> None:
+    for token in ("nonsense", tokens.sign(Purpose.FORM, 1), Tokens("stranger").sign(Purpose(page), 1)):
+        answer = client.get(f"/{page}/{token}")
+        assert answer.status_code == 404
+        assert heading(answer) == "This link does not work"
+
+
+@pytest.fixture
+def ticket(cast: Cast, database: Database) -> Ticket:
+    with database.write() as session:
+        cast.session = session
+        return cast.ticket()
+
+
+def test_the_status_page_shows_the_conversation_without_notes_and_takes_an_answer(
+    client: FlaskClient, cast: Cast, ticket: Ticket, tokens: Tokens, database: Database, clock: Clock
+) -> None:
+    with database.write() as session:
+        cast.session = session
+        tickets.add_note(session, tickets.by_id(session, ticket.id), cast.agent(), "Looks like fraud?", clock.now)
+    address = f"/status/{tokens.sign(Purpose.STATUS, ticket.id)}"
+    assert client.post(address, data={"words": "Any news? 4111111111111111"}).status_code == 303
+    assert client.post(address, data={"words": "  "}).status_code == 422
+    text = client.get(address).text
+    assert "Any news? [card number removed]" in text
+    assert "fraud" not in text
+
+
+def test_looking_at_the_rating_page_records_nothing_and_a_persons_answer_does(
+    client: FlaskClient, cast: Cast, ticket: Ticket, tokens: Tokens, database: Database, clock: Clock
+) -> None:
+    address = f"/rate/{tokens.sign(Purpose.RATE, ticket.id)}"
+    form = rating_form(client.get(address))
+    client.head(address)
+    assert rating(database) is None
+
+    clock.forward(timedelta(seconds=20))
+    assert heading(client.post(address, data=form | {"score": "5", "comment": "Quick!"})) == "Thank you"
+    assert rating(database) == (5, "Quick!")
+
+
+def rating_form(answer: TestResponse) -> dict[str, str]:
+    """The fields as a scanner would submit them: nothing is chosen beforehand."""
+    assert " checked" not in answer.text
+    return dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]+)"', answer.text))
+
+
+def rating(database: Database) -> tuple[Any, ...] | None:
+    with database.read() as session:
+        found = session.scalars(sa.select(Rating)).one_or_none()
+        return (found.score, found.comment) if found else None
+
+
+def test_a_scanner_that_submits_the_rating_form_records_nothing(
+    client: FlaskClient, ticket: Ticket, tokens: Tokens, database: Database, clock: Clock
+) -> None:
+    address = f"/rate/{tokens.sign(Purpose.RATE, ticket.id)}"
+    form = rating_form(client.get(address))
+    clock.forward(timedelta(seconds=30))
+    assert client.post(address, data=form).status_code == 422
+    clock.forward(timedelta(seconds=30))
+    assert heading(client.post(address, data={"score": "5"})) == "Is this your answer?"
+    fast = rating_form(client.get(address)) | {"score": "1"}
+    assert heading(client.post(address, data=fast)) == "Is this your answer?"
+    assert heading(client.post(address, data={"nonce": "forged", "score": "1"})) == "Is this your answer?"
+    assert rating(database) is None
+
+
+def test_the_first_answer_stands_and_a_later_one_is_a_note(
+    client: FlaskClient, ticket: Ticket, tokens: Tokens, database: Database, clock: Clock
+) -> None:
+    address = f"/rate/{tokens.sign(Purpose.RATE, ticket.id)}"
+    for score in ("4", "1"):
+        form = rating_form(client.get(address))
+        clock.forward(timedelta(seconds=20))
+        client.post(address, data=form | {"score": score})
+    assert rating(database) == (4, "")
+    with database.read() as session:
+        notes = tickets.messages_of(session, tickets.by_id(session, ticket.id), notes=True)
+        assert "answered the rating again: Very poor" in notes[-1].body
+
+
+def test_trying_again_leads_to_a_fresh_link_unless_the_order_is_paid(
+    client: FlaskClient, cast: Cast, ticket: Ticket, tokens: Tokens, provider: FakeProvider, clock: Clock, database: Database
+) -> None:
+    address = f"/again/{tokens.sign(Purpose.AGAIN, ticket.id)}"
+    assert heading(client.get(address)) == "Pay order D-1001"
+    assert client.post(address).location.startswith("http://localhost:8000/pay/")
+    provider.status = "processing"
+    clock.forward(timedelta(seconds=10))
+    assert heading(client.post(address)) == "Please do not pay yet"
+    provider.status = "succeeded"
+    clock.forward(timedelta(seconds=10))
+    assert heading(client.post(address)) == "This order is already paid"
+    with database.read() as session:
+        assert session.scalars(sa.select(Order.paid_at)).one() is not None
+        assert session.scalars(sa.select(Ticket.status)).one() == Status.RESOLVED
+
+
+def test_another_device_is_sent_to_the_shops_checkout(client: FlaskClient, cast: Cast, ticket: Ticket, tokens: Tokens) -> None:
+    address = f"/continue/{tokens.sign(Purpose.CONTINUE, ticket.attempt_id)}"
+    assert heading(client.get(address)) == "Go on with order D-1001"
+    assert client.post(address).location == "http://127.0.0.1:8001/checkout/D-1001?method="
+    assert "form-action 'self' http://127.0.0.1:8001" in client.get(address).headers["Content-Security-Policy"]
+
+
+def test_every_page_forbids_inline_script_and_style(client: FlaskClient, cast: Cast, ticket: Ticket, tokens: Tokens) -> None:
+    pages = [f"/status/{tokens.sign(Purpose.STATUS, ticket.id)}", "/frame/demo", "/nothing", "/desk/login"]
+    for page in pages:
+        answer = client.get(page)
+        policy = answer.headers["Content-Security-Policy"]
+        assert "unsafe" not in policy
+        assert "default-src 'none'" in policy
+        assert not re.search(r"<style|<script(?![^>]*src=)| style=| on\w+=", answer.text)
+    assert "frame-ancestors 'self' http://127.0.0.1:8001" in client.get("/frame/demo").headers["Content-Security-Policy"]

@@ -1,0 +1,199 @@
+"""Paid is the ground truth: recorded once, it ends whatever was asking for money."""
+
+from datetime import timedelta
+
+import pytest
+
+from tests.cast import PACE, Cast
+from tests.conftest import Clock
+from widget import casework, followups, links, offers, payments, tickets
+from widget.database import Database
+from widget.errors import LinkExpired, Refused, Replayed
+from widget.followups import Kind
+from widget.money import Money
+from widget.offers import OfferKind
+from widget.payments import Source, Told
+from widget.tickets import Status
+
+ZAR = Money(124900, "ZAR")
+
+
+def told(key: str = "k1", money: Money = ZAR, source: Source = Source.SHOP) -> Told:
+    return Told(key, source, money, payment="pay_1")
+
+
+def test_a_payment_resolves_the_ticket_cancels_the_reminder_and_schedules_one_rating(
+    database: Database, clock: Clock
+) -> None:
+    with database.write() as session:
+        cast = Cast(session)
+        ticket = cast.ticket()
+        payments.record(session, cast.shop, cast.order(), told(), PACE, clock.now)
+        owed = {each.kind: each for each in followups.of(session, ticket)}
+
+        assert ticket.status == Status.RESOLVED
+        assert owed["reminder"].cancelled_because == "the order is paid"
+        assert owed["opened"].cancelled_at is None
+        assert owed["rating"].due_at == clock.now + PACE.rating
+
+
+def test_the_same_payment_told_twice_is_recorded_once(database: Database, clock: Clock) -> None:
+    with database.write() as session:
+        cast = Cast(session)
+        ticket = cast.ticket()
+        order = cast.order()
+        firsts = [payments.record(session, cast.shop, order, told(), PACE, clock.now) for _ in range(2)]
+
+        assert firsts == [True, False]
+        assert len(payments.of(session, order)) == 1
+        assert [each.kind for each in followups.of(session, ticket)].count("rating") == 1
+
+
+def test_a_key_used_for_another_amount_is_refused(database: Database, clock: Clock) -> None:
+    with database.write() as session:
+        cast = Cast(session)
+        cast.attempt()
+        payments.record(session, cast.shop, cast.order(), told(), PACE, clock.now)
+        with pytest.raises(Replayed):
+            payments.record(session, cast.shop, cast.order(), told(money=Money(1, "ZAR")), PACE, clock.now)
+
+
+@pytest.mark.parametrize("money", [Money(100, "ZAR"), Money(124900, "USD")])
+def test_a_payment_that_does_not_cover_the_order_leaves_it_unpaid_and_is_noted(
+    database: Database, clock: Clock, money: Money
+) -> None:
+    with database.write() as session:
+        cast = Cast(session)
+        ticket = cast.ticket()
+        payments.record(session, cast.shop, cast.order(), told(money=money), PACE, clock.now)
+
+        assert cast.order().paid_at is None
+        assert ticket.status == Status.NEW
+        assert "the order is for" in tickets.messages_of(session, ticket, notes=True)[-1].body
+
+
+def test_two_part_payments_of_one_channel_cover_the_order(database: Database, clock: Clock) -> None:
+    with database.write() as session:
+        cast = Cast(session)
+        cast.attempt()
+        for key, minor in (("a", 100_000), ("b", 24_900)):
+            payments.record(session, cast.shop, cast.order(), told(key, Money(minor, "ZAR")), PACE, clock.now)
+
+        assert cast.order().paid_at is not None
+
+
+def test_half_the_money_told_by_two_channels_is_not_the_whole(database: Database, clock: Clock) -> None:
+    with database.write() as session:
+        cast = Cast(session)
+        cast.attempt()
+        half = Money(62_450, "ZAR")
+        for source in (Source.SHOP, Source.PAGE):
+            payments.record(session, cast.shop, cast.order(), told(source.value, half, source), PACE, clock.now)
+
+        assert cast.order().paid_at is None
+
+
+def test_an_unverified_twin_of_the_same_amount_is_paid_too_and_one_of_another_amount_is_not(
+    database: Database, clock: Clock
+) -> None:
+    with database.write() as session:
+        cast = Cast(session)
+        cast.attempt()
+        twin = cast.order_of(cast.attempt(is_signed=False))
+        payments.record(session, cast.shop, cast.order(), told(), PACE, clock.now)
+        late_twin = cast.order_of(cast.attempt(is_signed=False))
+
+        assert cast.order().is_verified
+        assert twin.id == late_twin.id != cast.order().id
+        assert twin.paid_at is not None
+
+
+def test_a_report_after_the_payment_owes_no_reminder(database: Database, clock: Clock) -> None:
+    with database.write() as session:
+        cast = Cast(session)
+        attempt = cast.attempt()
+        payments.record(session, cast.shop, cast.order(), told(), PACE, clock.now)
+        ticket = cast.ticket(attempt)
+
+        assert [each.kind for each in followups.of(session, ticket)] == ["opened"]
+
+
+def test_the_way_out_that_was_chosen_last_is_credited_with_the_money(database: Database, clock: Clock) -> None:
+    with database.write() as session:
+        cast = Cast(session)
+        attempt = cast.attempt()
+        offers.show(session, attempt, list(OfferKind), clock.now)
+        for kind in (OfferKind.RETRY, OfferKind.PAYMENT_LINK):
+            clock.forward(timedelta(seconds=5))
+            offers.choose(session, attempt, kind, clock.now)
+        payments.record(session, cast.shop, cast.order(), told(), PACE, clock.now)
+        session.expire_all()
+        worked = {each.kind: each.recovered for each in offers.of(session, attempt.id) if each.worked_at}
+
+        assert worked == {"payment_link": 124900}
+
+
+def test_a_resolved_ticket_owes_the_news_a_later_reminder_and_a_rating(database: Database, clock: Clock) -> None:
+    with database.write() as session:
+        cast = Cast(session)
+        agent, ticket = cast.agent(), cast.ticket()
+        clock.forward(timedelta(hours=5))
+        casework.change_status(session, cast.shop, ticket, Status.RESOLVED, agent=agent, pace=PACE, now=clock.now)
+        session.expire_all()
+        due = {each.kind: each.due_at - clock.now for each in followups.of(session, ticket)}
+
+        assert due["resolved"] == timedelta(0)
+        assert due["reminder"] == PACE.reminder
+        assert due["rating"] == PACE.rating
+
+
+def test_a_payment_link_is_reused_while_it_lives_and_refused_when_paid(database: Database, clock: Clock) -> None:
+    with database.write() as session:
+        cast = Cast(session)
+        attempt = cast.attempt()
+        link = links.link_for(session, cast.shop, attempt, cast.order(), clock.now)
+        assert links.link_for(session, cast.shop, attempt, cast.order(), clock.now).id == link.id
+
+        clock.forward(timedelta(hours=24))
+        with pytest.raises(LinkExpired):
+            links.check_payable(link, cast.order(), clock.now)
+        fresh = links.link_for(session, cast.shop, attempt, cast.order(), clock.now)
+        payments.record(session, cast.shop, cast.order(), told(), PACE, clock.now)
+        with pytest.raises(Refused):
+            links.check_payable(fresh, cast.order(), clock.now)
+
+
+def test_a_link_for_the_old_amount_takes_nothing_after_the_basket_changed(database: Database, clock: Clock) -> None:
+    with database.write() as session:
+        cast = Cast(session)
+        attempt = cast.attempt()
+        link = links.link_for(session, cast.shop, attempt, cast.order(), clock.now)
+        cast.order().amount = 99900
+        with pytest.raises(LinkExpired):
+            links.check_payable(link, cast.order(), clock.now)
+
+
+def test_two_links_of_one_order_cannot_take_money_at_the_same_time(database: Database, clock: Clock) -> None:
+    with database.write() as session:
+        cast = Cast(session)
+        one = links.link_for(session, cast.shop, cast.attempt(), cast.order(), clock.now)
+        other = links.link_for(session, cast.shop, cast.attempt(), cast.order(), clock.now)
+        links.start_paying(one, cast.order(), clock.now)
+        links.start_paying(one, cast.order(), clock.now)
+        with pytest.raises(Refused):
+            links.start_paying(other, cast.order(), clock.now)
+        clock.forward(timedelta(minutes=2))
+        links.start_paying(other, cast.order(), clock.now)
+
+
+def test_a_rating_owed_after_resolution_comes_sooner_when_the_payment_does(database: Database, clock: Clock) -> None:
+    with database.write() as session:
+        cast = Cast(session)
+        agent, ticket = cast.agent(), cast.ticket()
+        casework.change_status(session, cast.shop, ticket, Status.RESOLVED, agent=agent, pace=PACE, now=clock.now)
+        followups.push_back(session, ticket, Kind.RATING, clock.now + timedelta(days=3))
+        casework.settle(session, cast.shop, ticket, PACE, clock.now)
+        session.expire_all()
+        ratings = [each for each in followups.of(session, ticket) if each.kind == "rating"]
+
+        assert [each.due_at for each in ratings] == [clock.now + PACE.rating]

@@ -1,0 +1,77 @@
+"""The check-up behind `unjam check`: whether this installation would work, and what to do where it would not."""
+
+import smtplib
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from widget import migrations, shops
+from widget.database import Database
+from widget.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    what: str
+    is_good: bool
+    hint: str = ""
+
+
+def findings(settings: Settings) -> Iterator[Finding]:
+    yield Finding(f"settings for {settings.environment}", is_good=True)
+    yield Finding(
+        f"public address {settings.public_url}",
+        is_good=settings.is_https or settings.environment != "production",
+        hint="Set UNJAM_PUBLIC_URL to an https:// address; browsers refuse an http:// frame on a secure checkout.",
+    )
+    yield from _database(settings)
+    yield _mail(settings)
+
+
+def _database(settings: Settings) -> Iterator[Finding]:
+    database = Database(settings.database_url)
+    name = database.engine.url.render_as_string(hide_password=True)
+    try:
+        is_current = migrations.is_current(settings.database_url)
+        yield Finding(f"database {name}", is_good=is_current, hint="Run `unjam migrate`.")
+        if is_current:
+            with database.read() as session:
+                number = len(shops.all_of_them(session))
+            yield Finding(f"{number} shop(s)", is_good=number > 0, hint="Add one with `unjam shop-add`.")
+    except SQLAlchemyError as error:
+        yield Finding(f"database {name}", is_good=False, hint=f"It cannot be reached: {error.__cause__ or error}")
+    finally:
+        database.dispose()
+
+
+def _mail(settings: Settings) -> Finding:
+    if settings.smtp_host is None:
+        is_good = settings.environment != "production"
+        return Finding(
+            "mail goes to the mailbox page" if is_good else "no mail server", is_good, "Set UNJAM_SMTP_HOST."
+        )
+    name = f"mail server {settings.smtp_host}:{settings.smtp_port}"
+    try:
+        _greet(settings)
+    except (OSError, smtplib.SMTPException) as error:
+        return Finding(name, is_good=False, hint=f"{type(error).__name__}: {error}")
+    return Finding(name, is_good=True)
+
+
+def _greet(settings: Settings) -> None:
+    """Connect, secure and sign in like the worker does, and send nothing."""
+    context = ssl.create_default_context(cafile=str(settings.smtp_ca_file) if settings.smtp_ca_file else None)
+    host, port, timeout = settings.smtp_host or "", settings.smtp_port, settings.smtp_timeout_seconds
+    is_tls = settings.smtp_security == "tls"
+    client = (
+        smtplib.SMTP_SSL(host, port, timeout=timeout, context=context)
+        if is_tls
+        else smtplib.SMTP(host, port, timeout=timeout)
+    )
+    with client:
+        if settings.smtp_security == "starttls":
+            client.starttls(context=context)
+        if settings.smtp_username and settings.smtp_password:
+            client.login(settings.smtp_username, settings.smtp_password.get_secret_value())

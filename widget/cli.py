@@ -1,0 +1,297 @@
+"""The `unjam` command."""
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+from pydantic import ValidationError
+
+from widget import __version__, clock, settings
+from widget.errors import Problem
+from widget.settings import Settings, SettingsError
+
+
+class Commands(click.Group):
+    """Turns the failures a person can mend into one clear sentence."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except SettingsError as error:
+            raise click.ClickException(f"the configuration cannot be used:\n{error}") from error
+        except Problem as error:
+            raise click.ClickException(error.detail) from error
+        except ValidationError as error:
+            lines = [f"{'.'.join(str(part) for part in each['loc'])}: {each['msg']}" for each in error.errors()]
+            raise click.ClickException("\n".join(lines)) from error
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="unjam")
+def main() -> None:
+    """Unjam notices when a payment gets stuck at the checkout, and gets the customer unstuck."""
+
+
+@main.command()
+def demo() -> None:
+    """Try the whole job on this machine: Unjam, a demo shop and a mailbox."""
+    from widget.demo.run import run
+
+    sys.exit(run())
+
+
+@main.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=8000, show_default=True, type=click.IntRange(1, 65535))
+@click.option("--processes", default=1, show_default=True, type=click.IntRange(1, 64), help="Web processes.")
+@click.option("--threads", default=4, show_default=True, type=click.IntRange(1, 64), help="Threads per process.")
+def serve(host: str, port: int, processes: int, threads: int) -> None:
+    """Serve over HTTP with granian; with one process, send the e-mails too."""
+    loaded = settings.load()
+    if processes > 1:
+        _check_can_share(loaded)
+        os.environ["UNJAM_EMBEDDED_WORKER"] = "false"
+    _upgrade(loaded)
+    from granian.constants import Interfaces
+    from granian.log import LogLevels
+    from granian.server import Server
+
+    # Granian's access log would print paths, and ours hold signed links.
+    Server(
+        "widget.server:app",
+        address=host,
+        port=port,
+        interface=Interfaces.WSGI,
+        workers=processes,
+        blocking_threads=threads,
+        log_access=False,
+        log_level=LogLevels.warning,
+    ).serve()
+
+
+@main.command()
+def worker() -> None:
+    """Send e-mails and digest beacons. Run as many as you like."""
+    from widget import logs
+    from widget.addresses import Addresses
+    from widget.casework import pace_of
+    from widget.database import Database
+    from widget.mail import outbox_for
+    from widget.tokens import Tokens
+    from widget.worker import Worker
+
+    loaded = settings.load()
+    logs.configure(loaded.log_format)
+    database = Database(loaded.database_url)
+    pace = pace_of(loaded.reminder_after_minutes, loaded.rating_after_minutes)
+    addresses = Addresses(loaded.public_url, Tokens(loaded.signing_key))
+    running = Worker(database, outbox_for(loaded, database), addresses, pace)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: running.stop())
+    running.run()
+
+
+@main.command()
+def migrate() -> None:
+    """Bring the database up to date. Safe to run from several processes at once."""
+    _upgrade(settings.load())
+    click.echo("The database is up to date.")
+
+
+@main.command()
+def check() -> None:
+    """Check the configuration: settings, database, mail server, shops."""
+    from widget.checkup import findings
+
+    found = list(findings(settings.load()))
+    for finding in found:
+        click.echo(f"{'ok  ' if finding.is_good else 'FAIL'}  {finding.what}")
+        if not finding.is_good:
+            click.echo(f"      {finding.hint}")
+    sys.exit(0 if all(finding.is_good for finding in found) else 1)
+
+
+@main.command("shop-add")
+@click.argument("site")
+@click.argument("name")
+@click.option(
+    "--origin",
+    "origins",
+    multiple=True,
+    required=True,
+    help="Origin of the checkout, e.g. https://shop.example. Repeatable.",
+)
+@click.option(
+    "--profile",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="JSON file with the rest of the profile.",
+)
+def shop_add(site: str, name: str, origins: tuple[str, ...], profile: Path | None) -> None:
+    """Add a shop and print its keys, once."""
+    from widget import shops
+    from widget.shops import KeyKind, Profile
+
+    made = Profile.model_validate(_profile_from(profile) | {"allowed_origins": origins})
+    with _database().write() as session:
+        shop = shops.add(session, site=site, name=name, profile=made, now=clock.now())
+        signing = shops.rotate_key(session, shop, KeyKind.SIGNING, clock.now())
+        api = shops.rotate_key(session, shop, KeyKind.API, clock.now())
+    click.echo(f"Added {name}. These keys are shown only now; keep them on the shop's server.")
+    click.echo(f"signing secret  {signing}")
+    click.echo(f"API key         {api}")
+
+
+@main.command("shop-set")
+@click.argument("site")
+@click.option("--name", help="New name.")
+@click.option("--origin", "origins", multiple=True, help="Replaces all allowed origins. Repeatable.")
+@click.option(
+    "--profile",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="JSON file with the profile fields to replace.",
+)
+@click.option("--disable/--enable", "disable", default=None, help="Stop or resume serving this shop.")
+def shop_set(site: str, name: str | None, origins: tuple[str, ...], profile: Path | None, disable: bool | None) -> None:
+    """Change a shop."""
+    from widget import shops
+
+    with _database().write() as session:
+        shop = shops.by_site_even_disabled(session, site)
+        changed = _profile_from(profile) | ({"allowed_origins": origins} if origins else {})
+        shops.change(shop, name=name, profile=changed, disable=disable, now=clock.now())
+    click.echo(f"Changed {site}.")
+
+
+@main.command("shops")
+def list_shops() -> None:
+    """List the shops with their profiles as JSON lines."""
+    from widget import shops
+
+    with _database().read() as session:
+        for shop in shops.all_of_them(session):
+            state = {"site": shop.site, "name": shop.name, "disabled": shop.disabled_at is not None}
+            click.echo(json.dumps(state | shop.profile, ensure_ascii=False))
+
+
+@main.command("rotate-key")
+@click.argument("site")
+@click.argument("kind", type=click.Choice(["signing", "api"]))
+@click.option("--at-once", is_flag=True, help="Refuse the old key from now on, instead of in 7 days.")
+def rotate_key(site: str, kind: str, at_once: bool) -> None:
+    """Make a new key for a shop and print it, once."""
+    from widget import shops
+    from widget.shops import KeyKind
+
+    with _database().write() as session:
+        shop = shops.by_site(session, site)
+        key = shops.rotate_key(session, shop, KeyKind(kind), clock.now(), at_once=at_once)
+    click.echo(key)
+    click.echo("The old key is refused now." if at_once else "The old key works for 7 more days.", err=True)
+
+
+@main.command("agent-add")
+@click.argument("email")
+@click.argument("name")
+@click.option(
+    "--shop", "sites", multiple=True, required=True, help="Site key of a shop the agent works for. Repeatable."
+)
+@click.password_option(help="Asked for when absent.", envvar="UNJAM_AGENT_PASSWORD")
+def agent_add(email: str, name: str, sites: tuple[str, ...], password: str) -> None:
+    """Add an agent who may sign in to the desk."""
+    from widget import agents, shops
+
+    with _database().write() as session:
+        theirs = [shops.by_site(session, site) for site in sites]
+        agents.add(session, email=email, name=name, password=password, shops=theirs, now=clock.now())
+    click.echo(f"Added {name}. They sign in at {settings.load().public_url}/desk/")
+
+
+@main.command("agent-password")
+@click.argument("email")
+@click.password_option(help="Asked for when absent.", envvar="UNJAM_AGENT_PASSWORD")
+def agent_password(email: str, password: str) -> None:
+    """Set an agent's password."""
+    from widget import agents
+
+    with _database().write() as session:
+        agents.change_password(agents.by_email(session, email), password)
+    click.echo("The password is changed.")
+
+
+@main.command("agent-disable")
+@click.argument("email")
+def agent_disable(email: str) -> None:
+    """Take away an agent's access; what they wrote stays."""
+    from widget import agents
+
+    with _database().write() as session:
+        agents.by_email(session, email).disabled_at = clock.now()
+    click.echo(f"{email} can no longer sign in.")
+
+
+@main.command("agents")
+def list_agents() -> None:
+    """List the agents and their shops."""
+    from widget import agents
+
+    with _database().read() as session:
+        for agent in agents.all_of_them(session):
+            sites = ",".join(shop.site for shop in agents.shops_of(session, agent.id))
+            click.echo(f"{agent.email}\t{agent.name}\t{sites}\t{'disabled' if agent.disabled_at else 'active'}")
+
+
+@main.command()
+@click.argument("site")
+def embed(site: str) -> None:
+    """Print the tag for a shop's checkout page."""
+    from widget import shops
+
+    with _database().read() as session:
+        shops.by_site(session, site)
+    click.echo(
+        f'<script async src="{settings.load().public_url}/embed.js" data-site="{site}"\n'
+        '        data-order="ORDER" data-amount="MINOR UNITS" data-currency="EUR"\n'
+        '        data-email="CUSTOMER E-MAIL" data-signature="HEX HMAC-SHA256"></script>'
+    )
+
+
+def _database() -> Any:
+    """The configured database, brought up to date first."""
+    from widget.database import Database
+
+    loaded = settings.load()
+    _upgrade(loaded)
+    return Database(loaded.database_url)
+
+
+def _upgrade(loaded: Settings) -> None:
+    from widget import migrations
+
+    migrations.upgrade(loaded.database_url)
+
+
+def _check_can_share(loaded: Settings) -> None:
+    if loaded.database_url.startswith("sqlite"):
+        raise click.ClickException("several processes need PostgreSQL: set UNJAM_DATABASE_URL, or use --processes 1.")
+    if loaded.redis_url is None:
+        click.echo("Note: without UNJAM_REDIS_URL each process counts its rate limits alone.", err=True)
+
+
+def _profile_from(path: Path | None) -> dict[str, Any]:
+    if path is None:
+        return {}
+    try:
+        found = json.loads(path.read_text())
+    except ValueError as error:
+        raise click.ClickException(f"{path} is not JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise click.ClickException(f"{path} must hold one JSON object.")
+    return found
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+"""The demo shop's payment provider: the rules of a real one over pretend money, and its HTTP face.
+
+The wire format is described where it is spoken, in `widget.providers.demo`.
+"""
+
+from collections.abc import Callable
+
+from flask import Blueprint, Response, jsonify, request
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from widget.demo.store import Payment, PaymentStatus, Store
+from widget.money import MAX_MINOR
+
+_PROGRESS = list(PaymentStatus)
+
+
+class Refused(Exception):
+    """The provider does not take this payment; the text says why."""
+
+
+class Charge(BaseModel):
+    """The body of POST /provider/payments."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    order: str = Field(min_length=1, max_length=100)
+    amount: int = Field(gt=0, le=MAX_MINOR, strict=True)
+    currency: str = Field(pattern=r"^[A-Z]{3}$")
+
+
+def furthest(store: Store, order: str) -> Payment | None:
+    """The payment of this order that has come closest to the money; the newest of equals."""
+    payments = store.payments_of(order)
+    return max(reversed(payments), key=lambda payment: _PROGRESS.index(payment.status), default=None)
+
+
+def open_payment(store: Store, charge: Charge) -> Payment:
+    """A payment that waits for the customer to choose how to pay, as a checkout page begins with one."""
+    status = PaymentStatus.REQUIRES_PAYMENT_METHOD
+    return store.add_payment(order=charge.order, amount=charge.amount, currency=charge.currency, status=status)
+
+
+def confirm(store: Store, payment: Payment, method: str, status: PaymentStatus) -> Payment:
+    """Take the customer's method; the payment comes as far as `status`. Raises Refused, never pays twice."""
+    with store.exclusive():
+        _check_nothing_taken(store, payment.order)
+        return store.move(payment, status, method)
+
+
+def finish(store: Store, order: str, status: PaymentStatus) -> Payment:
+    """The bank decides about the payment of this order that is processing. Raises Refused when there is none."""
+    with store.exclusive():
+        payment = furthest(store, order)
+        if payment is None or payment.status is not PaymentStatus.PROCESSING:
+            raise Refused("No payment of this order is being processed.")
+        return store.move(payment, status)
+
+
+def take(store: Store, charge: Charge, key: str) -> tuple[Payment, bool]:
+    """Take a payment at once; True when it was made now. The same key answers with the same payment.
+
+    Raises Refused when the key was used for another payment, or when money may have been taken already.
+    """
+    with store.exclusive():
+        known = store.payment_of_key(key)
+        if known is not None:
+            if (known.order, known.amount, known.currency) != (charge.order, charge.amount, charge.currency):
+                raise Refused("This idempotency key was used for another payment.")
+            return known, False
+        _check_nothing_taken(store, charge.order)
+        made = store.add_payment(
+            order=charge.order,
+            amount=charge.amount,
+            currency=charge.currency,
+            status=PaymentStatus.SUCCEEDED,
+            key=key,
+        )
+        return made, True
+
+
+def create_provider(store: Store, on_paid: Callable[[Payment], None]) -> Blueprint:
+    """The HTTP face. `on_paid` is how the provider tells the shop of a payment that the shop did not make itself."""
+    provider = Blueprint("provider", __name__, url_prefix="/provider")
+
+    @provider.get("/payments")
+    def ask() -> tuple[Response, int]:
+        payment = furthest(store, request.args.get("order", ""))
+        return _shown(payment, 200) if payment else _problem("There is no payment of this order.", 404)
+
+    @provider.post("/payments")
+    def pay() -> tuple[Response, int]:
+        key = request.headers.get("Idempotency-Key", "")
+        if not key:
+            return _problem("Send an Idempotency-Key.", 400)
+        try:
+            payment, is_new = take(store, Charge.model_validate_json(request.get_data()), key)
+        except ValidationError:
+            return _problem("Send order, amount in minor units and currency.", 422)
+        except Refused as refusal:
+            return _problem(str(refusal), 409)
+        on_paid(payment)
+        return _shown(payment, 201 if is_new else 200)
+
+    return provider
+
+
+def _check_nothing_taken(store: Store, order: str) -> None:
+    payment = furthest(store, order)
+    if payment is not None and payment.status.may_have_taken_money:
+        raise Refused(f"A payment of this order is {payment.status}.")
+
+
+def _shown(payment: Payment, status: int) -> tuple[Response, int]:
+    body = {
+        "id": payment.id,
+        "order": payment.order,
+        "status": payment.status.value,
+        "amount": payment.amount,
+        "currency": payment.currency,
+        "method": payment.method,
+    }
+    return jsonify(body), status
+
+
+def _problem(words: str, status: int) -> tuple[Response, int]:
+    return jsonify(error={"message": words}), status

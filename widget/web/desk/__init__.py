@@ -1,0 +1,13 @@
+"""The agents' desk: a queue, a reading pane, and the mail that could not be delivered."""
+
+from flask import Flask
+
+from widget.web.desk import cases, queue, signin, undelivered
+from widget.web.desk.blueprint import blueprint
+
+__all__ = ["cases", "queue", "register", "undelivered"]
+
+
+def register(app: Flask) -> None:
+    signin.prepare(app)
+    app.register_blueprint(blueprint)

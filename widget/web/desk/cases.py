@@ -1,0 +1,121 @@
+"""One ticket on the desk: read it, answer it, move it on."""
+
+from flask import Response, flash, make_response, redirect, render_template, request, url_for
+from sqlalchemy.orm import Session
+from werkzeug.wrappers import Response as Redirect
+
+from widget import casework, clock, enquiry, followups, tickets
+from widget.errors import Malformed, Refused
+from widget.shops import Shop
+from widget.tickets import Status, Ticket
+from widget.web.context import services
+from widget.web.desk import signin, words
+from widget.web.desk.blueprint import blueprint, shops_of_agent, wants_pane, whole_desk
+from widget.web.desk.pane import open_pane
+from widget.web.desk.places import place_of
+from widget.web.limits import limiter
+
+_WIDEST_ID = 2**62
+
+
+@blueprint.get("/tickets/<reference>")
+def ticket(reference: str) -> Response:
+    return _show(reference)
+
+
+@blueprint.post("/tickets/<reference>/messages")
+def say(reference: str) -> Response | Redirect:
+    """`mode` is reply, resolve (reply, then resolve) or note; `seen` the last message the agent had before them."""
+    mode, typed = request.form.get("mode", "reply"), request.form.get("words", "")
+    seen = min(request.form.get("seen", 0, type=int), _WIDEST_ID)
+    try:
+        with services().database.write() as session:
+            shop, found = _held(session, reference)
+            _say(session, found, typed, is_note=mode == "note", seen=seen)
+            if mode == "resolve":
+                _move(session, shop, found, Status.RESOLVED)
+    except (Malformed, Refused) as error:
+        return _show(reference, error=error.detail, typed=typed, status_code=error.status)
+    done = {"note": "Note added. Only agents see it.", "resolve": "Reply on its way. Ticket resolved."}
+    return _done(reference, done.get(mode, "Reply on its way by e-mail."))
+
+
+@blueprint.post("/tickets/<reference>/status")
+def move(reference: str) -> Response | Redirect:
+    wanted = request.form.get("status", "")
+    if wanted not in set(Status):
+        return _show(reference, error="Choose one of the statuses.", status_code=422)
+    with services().database.write() as session:
+        shop, found = _held(session, reference)
+        _move(session, shop, found, Status(wanted))
+    return _done(reference, f"Status: {words.STATUSES[Status(wanted)]}.")
+
+
+@blueprint.post("/tickets/<reference>/charge")
+@limiter.limit("20/minute")
+def ask(reference: str) -> Response | Redirect:
+    """Ask the provider again whether the customer was charged. An order that turns out paid is settled by it."""
+    with services().database.read() as session:
+        found = tickets.by_reference(session, reference, list(shops_of_agent(session)))
+    enquiry.ask(services().database, services().pace, found.attempt_id)
+    return _done(reference, "The provider was asked again.")
+
+
+@blueprint.post("/tickets/<reference>/emails/<int:follow_up_id>/retry")
+def retry(reference: str, follow_up_id: int) -> Response | Redirect:
+    with services().database.write() as session:
+        followups.retry(session, min(follow_up_id, _WIDEST_ID), list(shops_of_agent(session)), clock.now())
+    return _done(reference, "The e-mail will be tried again now.")
+
+
+def _held(session: Session, reference: str) -> tuple[Shop, Ticket]:
+    shops = shops_of_agent(session)
+    found = tickets.by_reference(session, reference, list(shops))
+    tickets.hold(session, found)
+    return shops[found.shop_id], found
+
+
+def _say(session: Session, found: Ticket, typed: str, *, is_note: bool, seen: int) -> None:
+    agent = signin.agent()
+    if tickets.was_sent(session, found, agent, typed, is_note=is_note, since=seen):
+        return
+    if is_note:
+        tickets.add_note(session, found, agent, typed, clock.now())
+        return
+    tickets.check_read(session, found, seen)
+    casework.reply(session, found, agent, typed, clock.now())
+
+
+def _move(session: Session, shop: Shop, found: Ticket, status: Status) -> None:
+    casework.change_status(session, shop, found, status, agent=signin.agent(), pace=services().pace, now=clock.now())
+
+
+def _done(reference: str, said: str) -> Response | Redirect:
+    """After a change: the pane as it is now and a list that refreshes itself, or without htmx the whole page again."""
+    if not wants_pane():
+        flash(said)
+        return redirect(url_for("desk.ticket", reference=reference, **place_of(request).query), 303)
+    response = _show(reference, said=said)
+    response.headers["HX-Trigger"] = "tickets-changed"
+    return response
+
+
+def _show(
+    reference: str, *, said: str | None = None, error: str | None = None, typed: str = "", status_code: int = 200
+) -> Response:
+    with services().database.read() as session:
+        shops = shops_of_agent(session)
+        found = tickets.by_reference(session, reference, list(shops))
+        parts = {
+            "open": open_pane(session, shops[found.shop_id], found, clock.now()),
+            "said": said,
+            "error": error,
+            "typed": typed,
+            "statuses": words.STATUSES,
+            "words": words,
+        }
+        if not wants_pane():
+            return whole_desk(session, shops, "desk/pane.html", status_code, selected=reference, **parts)
+        return make_response(
+            render_template("desk/pane.html", is_fragment=True, place=place_of(request), **parts), status_code
+        )

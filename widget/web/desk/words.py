@@ -1,0 +1,173 @@
+"""The desk's words: codes and moments as an agent reads them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from widget.charges import Charge
+from widget.followups import FollowUp, Kind
+from widget.money import Money
+from widget.offers import OfferKind
+from widget.orders import Order
+from widget.providers import ChargeState
+from widget.stalls import Stall, StallKind
+from widget.tickets import Status
+from widget.web.desk.places import VIEWS
+
+STATUSES: dict[Status, str] = {
+    Status.NEW: "New",
+    Status.OPEN: "Open",
+    Status.PENDING_CUSTOMER: "Pending customer",
+    Status.WAITING_ENGINEERS: "Waiting engineers",
+    Status.RESOLVED: "Resolved",
+    Status.CLOSED: "Closed",
+}
+_TONES = {Status.NEW: "info", Status.WAITING_ENGINEERS: "warn", Status.RESOLVED: "good"}
+_STALLS: dict[str, str] = {
+    StallKind.NO_ANSWER: "No answer",
+    StallKind.DECLINED: "Declined",
+    StallKind.ERROR: "Error",
+    StallKind.ASKED: "Asked for help",
+}
+_STAGES = {
+    "started": "before Pay",
+    "sdk": "while loading the payment form",
+    "submitted": "after Pay",
+    "authenticating": "during the bank’s check",
+    "confirming": "while confirming",
+}
+_OFFERS: dict[str, str] = {
+    OfferKind.RETRY: "Try again",
+    OfferKind.METHOD: "Another method",
+    OfferKind.DEVICE: "Another device",
+    OfferKind.PAYMENT_LINK: "Payment link",
+    OfferKind.PERSON: "Talk to a person",
+    OfferKind.REPORT: "Report the problem",
+}
+_MAILS: dict[str, str] = {
+    Kind.OPENED: "We have your report",
+    Kind.REPLY: "Our reply",
+    Kind.RESOLVED: "It is resolved",
+    Kind.REMINDER: "Reminder that the order is unpaid",
+    Kind.RATING: "How did we do?",
+}
+_BUSY_AFTER = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Clockface:
+    """Moments as they look from now, and exactly, in the shop's time zone."""
+
+    now: datetime
+    zone: ZoneInfo
+
+    def age(self, at: datetime) -> str:
+        return span(abs(self.now - at))
+
+    def ago(self, at: datetime) -> str:
+        return "just now" if self.now - at < timedelta(minutes=1) else f"{self.age(at)} ago"
+
+    def until(self, at: datetime) -> str:
+        return "now" if at - self.now < timedelta(minutes=1) else f"in {self.age(at)}"
+
+    def exact(self, at: datetime) -> str:
+        local = at.astimezone(self.zone)
+        offset = local.isoformat()[-6:]
+        return f"{local.day} {local:%b %Y, %H:%M:%S} (UTC{offset})"
+
+
+@dataclass(frozen=True, slots=True)
+class Badge:
+    words: str
+    tone: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ChargeSaid:
+    """Whether the customer was charged, and what follows for the agent."""
+
+    title: str
+    advice: str
+    tone: str
+
+
+def span(length: timedelta) -> str:
+    """A length in its largest unit, rounded down: "4 min", "3 h", "2 days"."""
+    minutes = int(length.total_seconds() // 60)
+    if minutes < 1:
+        return "under 1 min"
+    if minutes < 60:
+        return f"{minutes} min"
+    if minutes < 48 * 60:
+        return f"{minutes // 60} h"
+    return f"{minutes // (24 * 60)} days"
+
+
+def offset(at: datetime, start: datetime) -> str:
+    """How long after the start of the attempt: "+4.0 s" while it runs, then in larger units."""
+    passed = at - start
+    if passed < _BUSY_AFTER:
+        return f"+{max(passed.total_seconds(), 0):.1f} s"
+    return f"+{span(passed)}"
+
+
+def status_badge(status: str) -> Badge:
+    known = Status(status)
+    return Badge(STATUSES[known], _TONES.get(known, ""))
+
+
+def stuck(stall: Stall | None, method: str | None) -> str:
+    """What is stuck, in few words: "No answer while confirming · Card"."""
+    if stall is None:
+        return " · ".join(part for part in ("Asked for help", method) if part)
+    kind = _STALLS.get(stall.kind, spelled(stall.kind))
+    where = "" if stall.kind == StallKind.ASKED else _STAGES.get(stall.stage, spelled(stall.stage).lower())
+    return " · ".join(part for part in (f"{kind} {where}".strip(), method) if part)
+
+
+def charge_said(charge: Charge | None, order: Order | None, locale: str) -> ChargeSaid:
+    if order is not None and order.paid_at is not None:
+        return ChargeSaid("Paid", "The order is paid. There is nothing more to collect.", "good")
+    if charge is None:
+        return ChargeSaid("Not known", "The provider has not been asked yet.", "warn")
+    money = Money(charge.amount, charge.currency).shown(locale) if charge.amount and charge.currency else "The amount"
+    match ChargeState(charge.state):
+        case ChargeState.CHARGED:
+            return ChargeSaid("Charged", f"{money} was taken. Do not ask the customer to pay again.", "good")
+        case ChargeState.HELD:
+            return ChargeSaid(
+                "Held, not taken", f"{money} is reserved. Capture or release it before anybody pays again.", "warn"
+            )
+        case ChargeState.NOT_CHARGED:
+            return ChargeSaid("Not charged", "No money has moved. The customer can pay again.", "info")
+        case ChargeState.UNKNOWN:
+            return ChargeSaid("Not known", "Do not ask the customer to pay again until this is known.", "warn")
+
+
+def offer_label(kind: str) -> str:
+    return _OFFERS.get(kind, spelled(kind))
+
+
+def mail_label(kind: str) -> str:
+    return _MAILS.get(kind, spelled(kind))
+
+
+def mail_badge(mail: FollowUp) -> Badge:
+    if mail.sent_at:
+        return Badge("Sent", "good")
+    if mail.cancelled_at:
+        return Badge("Cancelled")
+    if mail.dead_at:
+        return Badge("Not delivered", "bad")
+    return Badge("Trying again", "warn") if mail.tries else Badge("Due", "info")
+
+
+def counts_of_views(counts: Mapping[str, int]) -> dict[str, int]:
+    """How many tickets each view holds."""
+    return {view.key: sum(counts.get(status.value, 0) for status in view.statuses or tuple(Status)) for view in VIEWS}
+
+
+def spelled(code: str) -> str:
+    """A code that has no words of its own yet, made readable."""
+    return code.replace("_", " ").capitalize()

@@ -1,0 +1,77 @@
+"""The one place where failures become HTTP: problem details (RFC 9457) for programs, a helpful page for people."""
+
+import structlog
+from flask import Flask, Response, jsonify, render_template, request
+from flask_wtf.csrf import CSRFError
+from sqlalchemy.exc import OperationalError
+from werkzeug.exceptions import HTTPException, TooManyRequests
+
+from widget.errors import Problem
+
+log = structlog.get_logger()
+
+_PAGES = {
+    400: ("This page was open for too long", "Go back, load the page again and repeat what you did."),
+    403: ("This is not allowed", "Open the page again from the link you were given."),
+    404: ("There is no page here", "Check the address, or open the link in your e-mail again."),
+    405: ("This cannot be done here", "Go back and use the buttons on the page."),
+    413: ("That is too large", "Shorten what you sent and try again."),
+    429: ("Many tries in a short time", "Nothing is lost. Wait one minute, then load this page again."),
+    500: ("Something broke on our side", "Nothing you sent was charged by this. Load the page again in a minute."),
+    503: ("We are being restarted", "Nothing is lost. This page loads again by itself in a few seconds."),
+}
+
+
+def register(app: Flask) -> None:
+    app.register_error_handler(Problem, _on_problem)
+    app.register_error_handler(TooManyRequests, _on_too_many)
+    app.register_error_handler(CSRFError, _on_csrf)
+    app.register_error_handler(HTTPException, _on_http)
+    app.register_error_handler(OperationalError, _on_database)
+    app.register_error_handler(Exception, _on_bug)
+
+
+def _on_problem(problem: Problem) -> tuple[Response | str, int]:
+    return _answer(problem.status, problem.slug, problem.title, problem.detail)
+
+
+def _on_too_many(_error: TooManyRequests) -> tuple[Response | str, int]:
+    answer, status = _answer(429, "too-many", *_PAGES[429])
+    if isinstance(answer, Response):
+        answer.headers["Retry-After"] = "60"
+    return answer, status
+
+
+def _on_csrf(_error: CSRFError) -> tuple[Response | str, int]:
+    return _answer(400, "form-expired", *_PAGES[400])
+
+
+def _on_http(error: HTTPException) -> tuple[Response | str, int] | HTTPException:
+    status = error.code or 500
+    if status < 400:
+        return error
+    title, detail = _PAGES.get(status, (error.name, "Go back and try another way."))
+    return _answer(status, error.name.lower().replace(" ", "-"), title, detail)
+
+
+def _on_database(error: OperationalError) -> tuple[Response | str, int]:
+    log.error("database_unavailable", error=type(error.orig).__name__, endpoint=request.endpoint)
+    return _answer(503, "unavailable", *_PAGES[503])
+
+
+def _on_bug(error: Exception) -> tuple[Response | str, int]:
+    # Only the type and place: a message may quote what a customer typed.
+    log.error("unexpected", error=type(error).__name__, endpoint=request.endpoint, exc_info=True)
+    return _answer(500, "internal", *_PAGES[500])
+
+
+def _answer(status: int, slug: str, title: str, detail: str) -> tuple[Response | str, int]:
+    if _wants_json():
+        response = jsonify({"type": f"urn:unjam:{slug}", "title": title, "status": status, "detail": detail})
+        response.mimetype = "application/problem+json"
+        return response, status
+    return render_template("public/problem.html", title=title, detail=detail, status=status), status
+
+
+def _wants_json() -> bool:
+    return request.path.startswith("/api/") or request.accept_mimetypes.best == "application/json"

@@ -1,0 +1,152 @@
+"""The worker: digests beacons and keeps the promises of follow-ups. Any number may run; a crash repeats work, never
+loses it."""
+
+import os
+import secrets
+import socket
+import threading
+from datetime import timedelta
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from widget import beacons, clock, digest, enquiry, followups, letters
+from widget.addresses import Addresses
+from widget.casework import Pace
+from widget.database import Database
+from widget.followups import FollowUp, Kind
+from widget.mail import NotWanted, Outbox, Post, SendFailed
+
+log = structlog.get_logger()
+
+IDLE_SECONDS = 1.0
+# After an error of the database, wait so that a restart of it is not met by a storm.
+TROUBLE_SECONDS = 5.0
+TIDY_EVERY = timedelta(minutes=10)
+
+
+class Worker:
+    """One loop over one database. `run` returns after `stop`, having given back what it had claimed."""
+
+    def __init__(self, database: Database, outbox: Outbox, addresses: Addresses, pace: Pace) -> None:
+        self._database, self._outbox, self._addresses, self._pace = database, outbox, addresses, pace
+        self.name = f"{socket.gethostname()[:30]}:{os.getpid()}:{secrets.token_hex(4)}"
+        self._stopping = threading.Event()
+        self._tidied_at = clock.now()
+
+    def run(self) -> None:
+        log.info("worker_started", worker=self.name)
+        while not self._stopping.is_set():
+            try:
+                is_busy = self.work_once()
+            except SQLAlchemyError as error:
+                log.error("worker_database_trouble", error=type(error).__name__)
+                self._stopping.wait(TROUBLE_SECONDS)
+                continue
+            except Exception as error:
+                # A bug in one row must not stop the mails of all others; the lease brings the row back later.
+                log.error("worker_unexpected", error=type(error).__name__, exc_info=True)
+                self._stopping.wait(TROUBLE_SECONDS)
+                continue
+            if not is_busy:
+                self._stopping.wait(IDLE_SECONDS)
+        self._give_back()
+        log.info("worker_stopped", worker=self.name)
+
+    def stop(self) -> None:
+        self._stopping.set()
+
+    def work_once(self) -> bool:
+        """One round. Returns whether there was anything to do, so that the next round should follow at once."""
+        with self._database.write() as session:
+            digested = digest.digest_all(session, self._pace, clock.now())
+        with self._database.write() as session:
+            claimed = followups.claim(session, self.name, clock.now())
+        if claimed:
+            self._send_all(claimed)
+        self._tidy()
+        return bool(digested or claimed)
+
+    def _send_all(self, claimed: list[FollowUp]) -> None:
+        with self._outbox.open() as post:
+            for follow_up in claimed:
+                if self._stopping.is_set():
+                    return
+                self._send(post, follow_up.id)
+
+    def _send(self, post: Post, follow_up_id: int) -> None:
+        """Compose from what is true now, send, and write down how it went."""
+        try:
+            if not self._prepare(follow_up_id):
+                return
+            with self._database.read() as session:
+                follow_up = session.get_one(FollowUp, follow_up_id)
+                mail = letters.compose(session, follow_up, self._addresses, clock.now())
+            said = post.send(mail, lambda: self._is_still_wanted(follow_up_id))
+        except NotWanted:
+            self._drop_if_unwanted(follow_up_id)
+        except SendFailed as error:
+            log.warning("mail_failed", follow_up=follow_up_id, is_permanent=error.is_permanent, detail=error.detail)
+            self._note_failure(follow_up_id, error.detail, is_permanent=error.is_permanent)
+        except SQLAlchemyError:
+            raise
+        except Exception as error:
+            # A letter that cannot be composed must not hold up the others; it ends where agents see it.
+            log.error("mail_broken", follow_up=follow_up_id, error=type(error).__name__, exc_info=True)
+            self._note_failure(follow_up_id, f"The mail could not be composed: {type(error).__name__}.")
+        else:
+            with self._database.write() as session:
+                followups.mark_sent(session, session.get_one(FollowUp, follow_up_id), clock.now(), said)
+
+    def _prepare(self, follow_up_id: int) -> bool:
+        """Whether to send it. A mail that asks for money needs the provider's word, just now, that none was taken."""
+        with self._database.read() as session:
+            follow_up = session.get_one(FollowUp, follow_up_id)
+            asks_for_payment = Kind(follow_up.kind).asks_for_payment
+            attempt_id = followups.attempt_id_of(session, follow_up)
+        if asks_for_payment:
+            enquiry.ask(self._database, self._pace, attempt_id)
+        if self._drop_if_unwanted(follow_up_id):
+            return False
+        with self._database.write() as session:
+            follow_up = session.get_one(FollowUp, follow_up_id)
+            if asks_for_payment and not followups.may_ask_for_payment(session, follow_up):
+                followups.postpone(follow_up, clock.now())
+                return False
+        return True
+
+    def _is_still_wanted(self, follow_up_id: int) -> bool:
+        with self._database.read() as session:
+            follow_up = session.get_one(FollowUp, follow_up_id)
+            is_mine = followups.is_held_by(follow_up, self.name, clock.now())
+            return is_mine and followups.reason_to_cancel(session, follow_up) is None
+
+    def _drop_if_unwanted(self, follow_up_id: int) -> bool:
+        with self._database.write() as session:
+            follow_up = session.get_one(FollowUp, follow_up_id)
+            if not followups.is_held_by(follow_up, self.name, clock.now()):
+                return True
+            reason = followups.reason_to_cancel(session, follow_up)
+            if reason is not None:
+                followups.mark_cancelled(follow_up, reason, clock.now())
+            return reason is not None
+
+    def _note_failure(self, follow_up_id: int, detail: str, *, is_permanent: bool = False) -> None:
+        with self._database.write() as session:
+            follow_up = session.get_one(FollowUp, follow_up_id)
+            followups.mark_failed(session, follow_up, clock.now(), detail, is_permanent=is_permanent)
+
+    def _tidy(self) -> None:
+        now = clock.now()
+        if now - self._tidied_at < TIDY_EVERY:
+            return
+        self._tidied_at = now
+        with self._database.write() as session:
+            beacons.forget_digested(session, now)
+
+    def _give_back(self) -> None:
+        try:
+            with self._database.write() as session:
+                followups.release_all(session, self.name)
+        except SQLAlchemyError as error:
+            log.warning("worker_leases_left", error=type(error).__name__)
