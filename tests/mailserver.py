@@ -24,6 +24,8 @@ class MailServer:
     answers: dict[str, str] = field(default_factory=dict)
     # Called with each message before it is accepted, so that a test can act in the middle of the conversation.
     on_message: Callable[[EmailMessage], None] | None = None
+    # Called with each recipient before it is answered; what happens in it happens between RCPT and DATA.
+    on_recipient: Callable[[str], None] | None = None
     _controller: Controller | None = None
     _arrived: threading.Condition = field(default_factory=threading.Condition)
 
@@ -49,6 +51,8 @@ class MailServer:
     async def handle_RCPT(  # noqa: N802 -- the name that aiosmtpd looks for
         self, _server: SMTP, _session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
+        if self.on_recipient is not None:
+            self.on_recipient(address)
         answer = self.answers.get(address, "250 OK")
         if answer.startswith("2"):
             envelope.rcpt_tos.append(address)

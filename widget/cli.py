@@ -77,19 +77,12 @@ def serve(host: str, port: int, processes: int, threads: int) -> None:
 def worker() -> None:
     """Send e-mails and digest beacons. Run as many as you like."""
     from widget import logs
-    from widget.addresses import Addresses
-    from widget.casework import pace_of
     from widget.database import Database
-    from widget.mail import outbox_for
-    from widget.tokens import Tokens
-    from widget.worker import Worker
+    from widget.worker import worker_for
 
     loaded = settings.load()
     logs.configure(loaded.log_format)
-    database = Database(loaded.database_url)
-    pace = pace_of(loaded.reminder_after_minutes, loaded.rating_after_minutes)
-    addresses = Addresses(loaded.public_url, Tokens(loaded.signing_key))
-    running = Worker(database, outbox_for(loaded, database), addresses, pace)
+    running = worker_for(loaded, Database(loaded.database_url))
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: running.stop())
     running.run()

@@ -13,8 +13,6 @@ from widget.errors import NotFound
 from widget.providers import ChargeState
 from widget.tickets import Message, Status, Ticket
 
-# Longer than the slowest SMTP conversation we allow; after it another worker takes over.
-LEASE = timedelta(minutes=3)
 # Minutes until the next try after each failed one; after the last the follow-up is a dead letter on the desk.
 BACKOFF_MINUTES = (1, 5, 15, 60, 240, 720)
 POSTPONED_BY = timedelta(hours=6)
@@ -30,6 +28,11 @@ class Kind(StrEnum):
     @property
     def asks_for_payment(self) -> bool:
         return self is Kind.REMINDER
+
+    @property
+    def speaks_of_money(self) -> bool:
+        """Whether the provider is asked right before, because the mail says what to pay or that nothing is due."""
+        return self in {Kind.REMINDER, Kind.RESOLVED}
 
 
 class FollowUp(Base):
@@ -131,8 +134,8 @@ def push_back(session: Session, ticket: Ticket, kind: Kind, due_at: datetime) ->
     )
 
 
-def claim(session: Session, worker: str, now: datetime, *, limit: int = 20) -> list[FollowUp]:
-    """Lease follow-ups that are due. No two workers hold the same one, and a dead worker's come back."""
+def claim(session: Session, worker: str, now: datetime, *, lease: timedelta, limit: int = 20) -> list[FollowUp]:
+    """Lease follow-ups that are due. No two workers hold the same one, and a dead worker's come back after the lease."""
     is_free = sa.or_(FollowUp.claimed_until.is_(None), FollowUp.claimed_until <= now)
     due = session.scalars(
         sa.select(FollowUp)
@@ -142,7 +145,7 @@ def claim(session: Session, worker: str, now: datetime, *, limit: int = 20) -> l
         .with_for_update(skip_locked=True)
     ).all()
     for follow_up in due:
-        follow_up.claimed_by, follow_up.claimed_until = worker, now + LEASE
+        follow_up.claimed_by, follow_up.claimed_until = worker, now + lease
     return list(due)
 
 

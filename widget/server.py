@@ -4,10 +4,9 @@ import atexit
 import threading
 
 from widget import logs, settings
-from widget.mail import outbox_for
 from widget.web.app import create_app
 from widget.web.context import Services
-from widget.worker import Worker
+from widget.worker import worker_for
 
 STOP_WITHIN_SECONDS = 5.0
 
@@ -18,8 +17,7 @@ app = create_app(_settings)
 
 def _work_beside(services: Services) -> None:
     """Run a worker in a thread of this process; it shares the database and so its one writer."""
-    outbox = outbox_for(services.settings, services.database)
-    worker = Worker(services.database, outbox, services.addresses, services.pace)
+    worker = worker_for(services.settings, services.database)
     thread = threading.Thread(target=worker.run, name="worker", daemon=True)
     thread.start()
 

@@ -37,6 +37,9 @@ class Settings(BaseSettings):
     smtp_timeout_seconds: float = Field(default=20, gt=0, le=120)
     mail_from: str = "help@localhost"
 
+    # How long a worker may hold a mail before another takes over; a crash delays a mail by at most this.
+    lease_seconds: float = Field(default=180, gt=0, le=3600)
+
     # Follow-ups. A shop's own profile may set other delays.
     reminder_after_minutes: int = Field(default=24 * 60, ge=1)
     rating_after_minutes: int = Field(default=60, ge=0)
@@ -57,6 +60,12 @@ class Settings(BaseSettings):
                 f"UNJAM_SECRET_KEY must be set to at least {SECRET_KEY_MIN_CHARS} characters. "
                 "Make one with: python3 -c 'import secrets; print(secrets.token_urlsafe(48))'"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _lease_outlives_a_mail(self) -> Self:
+        if self.smtp_timeout_seconds >= self.lease_seconds:
+            raise ValueError("UNJAM_LEASE_SECONDS must be longer than UNJAM_SMTP_TIMEOUT_SECONDS.")
         return self
 
     @cached_property

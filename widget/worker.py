@@ -12,10 +12,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from widget import beacons, clock, digest, enquiry, followups, letters
 from widget.addresses import Addresses
-from widget.casework import Pace
+from widget.casework import Pace, pace_of
 from widget.database import Database
 from widget.followups import FollowUp, Kind
-from widget.mail import NotWanted, Outbox, Post, SendFailed
+from widget.mail import NotWanted, Outbox, Post, SendFailed, outbox_for
+from widget.settings import Settings
+from widget.tokens import Tokens
 
 log = structlog.get_logger()
 
@@ -28,8 +30,11 @@ TIDY_EVERY = timedelta(minutes=10)
 class Worker:
     """One loop over one database. `run` returns after `stop`, having given back what it had claimed."""
 
-    def __init__(self, database: Database, outbox: Outbox, addresses: Addresses, pace: Pace) -> None:
+    def __init__(
+        self, database: Database, outbox: Outbox, addresses: Addresses, pace: Pace, lease: timedelta
+    ) -> None:
         self._database, self._outbox, self._addresses, self._pace = database, outbox, addresses, pace
+        self._lease = lease
         self.name = f"{socket.gethostname()[:30]}:{os.getpid()}:{secrets.token_hex(4)}"
         self._stopping = threading.Event()
         self._tidied_at = clock.now()
@@ -61,7 +66,7 @@ class Worker:
         with self._database.write() as session:
             digested = digest.digest_all(session, self._pace, clock.now())
         with self._database.write() as session:
-            claimed = followups.claim(session, self.name, clock.now())
+            claimed = followups.claim(session, self.name, clock.now(), lease=self._lease)
         if claimed:
             self._send_all(claimed)
         self._tidy()
@@ -102,15 +107,15 @@ class Worker:
         """Whether to send it. A mail that asks for money needs the provider's word, just now, that none was taken."""
         with self._database.read() as session:
             follow_up = session.get_one(FollowUp, follow_up_id)
-            asks_for_payment = Kind(follow_up.kind).asks_for_payment
+            kind = Kind(follow_up.kind)
             attempt_id = followups.attempt_id_of(session, follow_up)
-        if asks_for_payment:
+        if kind.speaks_of_money:
             enquiry.ask(self._database, self._pace, attempt_id)
         if self._drop_if_unwanted(follow_up_id):
             return False
         with self._database.write() as session:
             follow_up = session.get_one(FollowUp, follow_up_id)
-            if asks_for_payment and not followups.may_ask_for_payment(session, follow_up):
+            if kind.asks_for_payment and not followups.may_ask_for_payment(session, follow_up):
                 followups.postpone(follow_up, clock.now())
                 return False
         return True
@@ -150,3 +155,14 @@ class Worker:
                 followups.release_all(session, self.name)
         except SQLAlchemyError as error:
             log.warning("worker_leases_left", error=type(error).__name__)
+
+
+def worker_for(settings: Settings, database: Database) -> Worker:
+    """A worker as the settings describe it."""
+    return Worker(
+        database,
+        outbox_for(settings, database),
+        Addresses(settings.public_url, Tokens(settings.signing_key)),
+        pace_of(settings.reminder_after_minutes, settings.rating_after_minutes),
+        timedelta(seconds=settings.lease_seconds),
+    )

@@ -10,7 +10,7 @@ import { unwatch, watch } from "./watch.js";
  * An attempt as this page knows it. `stageAt` is by performance.now(). `outcome` is "" while it runs.
  *
  * @typedef {import("./report.js").Reported & import("./watch.js").Watched & {
- *   outcome: string, isPaid: boolean, stall: string, errors: number,
+ *   outcome: string, isPaid: boolean, errors: number,
  * }} Attempt
  */
 /** @typedef {"stage" | "paid" | "failed" | "left"} Verb */
@@ -24,8 +24,6 @@ const DECLINE =
 const running = new Set();
 /** Those that ended because the page was left. @type {Set<Attempt>} */
 const away = new Set();
-/** The attempt that the frame shows: the one that began last. @type {Attempt | undefined} */
-let latest;
 
 /**
  * What each method of `UnjamAttempt` does, at a time by performance.now().
@@ -70,7 +68,6 @@ const VERBS = {
  */
 export function begin(options, tag, at = performance.now()) {
   const attempt = create(options, tag, at);
-  latest = attempt;
   running.add(attempt);
   show(attempt);
   /** @param {Verb} verb @param {unknown} [said] @param {number} [then] */
@@ -79,25 +76,12 @@ export function begin(options, tag, at = performance.now()) {
 }
 
 /**
- * The attempt that is there before any payment: the page is open. Nothing is sent about it.
+ * The attempt that is there before any payment: the page is open. Only the frame hears of it.
  *
  * @param {{[name: string]: string | undefined}} tag
  */
 export function beginNothing(tag) {
-  if (!latest) latest = create({}, tag, performance.now());
-}
-
-/** Tell a frame that has just loaded, or loaded again, all it should know. */
-export function tellAll() {
-  // The latest goes last, so that it is the one shown.
-  for (const attempt of [...[...running].filter((each) => each !== latest), latest]) {
-    if (!attempt) continue;
-    const { context, stage, stall: kind, outcome } = attempt;
-    show(attempt);
-    post("stage", { key: context.key, stage });
-    if (attempt.isStalled) post("stall", { key: context.key, kind, stage });
-    if (outcome) post("over", { key: context.key, outcome });
-  }
+  show(create({}, tag, 0));
 }
 
 /** Run `each` on every attempt that is not over. @param {(attempt: Attempt) => void} each */
@@ -141,12 +125,12 @@ export function settle(order) {
 function create(options, tag, at) {
   const context = describe(Object(options), tag);
   const fresh = { seq: 0, pending: [], isKnown: false, stage: "started", isOver: false, isStalled: false };
-  return { context, beganAt: at, stageAt: at, outcome: "", isPaid: false, stall: "", errors: 0, ...fresh };
+  return { context, beganAt: at, stageAt: at, outcome: "", isPaid: false, errors: 0, ...fresh };
 }
 
 /** @param {Attempt} attempt */
 function show(attempt) {
-  post("attempt", { attempt: attempt.context, facts: guard(gather)() || {} });
+  post("attempt", { attempt: attempt.context, facts: gather() });
 }
 
 /**
@@ -174,7 +158,6 @@ function close(attempt, outcome) {
 function stall(attempt, kind) {
   const { context, stage } = attempt;
   attempt.isStalled = true;
-  attempt.stall = kind;
   report(attempt, "stall", { kind, stage, seen_by: "page" });
   post("stall", { key: context.key, kind, stage });
   emit("stalled", { kind, stage, method: context.method, order: context.order && context.order.order });

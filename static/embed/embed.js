@@ -1,9 +1,9 @@
 // The script on the shop's page: it must never break, slow or block a checkout. The API is described in embed.d.ts.
-import { begin, beginNothing, expect, forRunning, settle, tellAll } from "./begin.js";
+import { begin, beginNothing, expect, forRunning, settle } from "./begin.js";
 import { setClock } from "./clock.js";
 import { emit, endAll, on } from "./emit.js";
 import { guard } from "./guard.js";
-import { focus, mount, post } from "./mount.js";
+import { mount, open } from "./mount.js";
 import { observe } from "./observe.js";
 import { replay } from "./replay.js";
 import { flush, reportTo } from "./report.js";
@@ -22,6 +22,7 @@ const site = tag.site || "";
 /** @type {(() => void)[]} */
 let ends = [];
 let isOpenWanted = false;
+let isBegun = false;
 
 /** What the frame may tell us. @type {{[type: string]: (message: any) => void}} */
 const HEARD = {
@@ -29,7 +30,6 @@ const HEARD = {
     setDeadlines(deadlines);
     setClock(now);
     forRunning((attempt) => expect(attempt));
-    tellAll();
     if (isOpenWanted) api.open();
   },
   paid({ order }) {
@@ -48,15 +48,15 @@ const api = {
   },
   attempt: (options) => handleOf(start(options)),
   open: guard(() => {
-    isOpenWanted = !post("open", {});
-    focus();
+    isOpenWanted = !open();
   }),
   on: (event, callback) => (typeof callback === "function" ? on(event, callback) : () => {}),
   mount: guard(() => {
     if (!site || !script || ends.length) return;
     const base = new URL(script.src).origin;
     reportTo(base, site);
-    beginNothing(tag);
+    if (!isBegun) beginNothing(tag);
+    isBegun = true;
     ends = [mount(base, site, (message) => (HEARD[message.type] || Object)(message)), observe()];
     forRunning((attempt) => expect(attempt));
   }),

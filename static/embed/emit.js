@@ -1,39 +1,39 @@
-import { guard } from "./guard.js";
-
-/** @type {Map<string, Set<(detail: any) => void>>} */
-const callbacks = new Map();
+/** @type {Set<() => void>} */
+const ends = new Set();
 
 /**
+ * Call back on an event of ours. The document's own events carry them.
+ *
  * @param {string} event
  * @param {(detail: any) => void} callback
  * @returns {() => void} ends it
  */
 export function on(event, callback) {
-  const known = callbacks.get(event) || new Set();
-  callbacks.set(event, known.add(callback));
-  return () => {
-    known.delete(callback);
+  const name = `unjam:${event}`;
+  /** @param {any} heard */
+  const guarded = ({ detail }) => {
+    try {
+      callback(detail);
+    } catch (error) {
+      // It is the shop's own mistake: its developers should see it.
+      console.error(error);
+    }
   };
+  const end = () => document.removeEventListener(name, guarded);
+  document.addEventListener(name, guarded);
+  ends.add(end);
+  return end;
 }
 
+/** End what `on` began. */
 export function endAll() {
-  callbacks.clear();
+  for (const end of ends) end();
 }
 
 /**
- * Tell the shop's page, by callback and by a DOM event of the document.
- *
  * @param {string} event
  * @param {object} detail
  */
 export function emit(event, detail) {
-  for (const callback of [...(callbacks.get(event) || [])]) {
-    try {
-      callback(detail);
-    } catch (error) {
-      // It is the shop's own mistake: its developers should see it, and we go on.
-      console.error(error);
-    }
-  }
   document.dispatchEvent(new CustomEvent(`unjam:${event}`, { detail }));
 }

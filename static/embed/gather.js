@@ -1,11 +1,12 @@
 import { clockSkew } from "./clock.js";
+import { guard } from "./guard.js";
 import { redact } from "./redact.js";
 
 /**
  * The facts of widget/browsers.py about this browser: an allow-list, and nothing that was typed. Unknown ones are
  * left out.
  */
-export function gather() {
+export const gather = guard(() => {
   const { hardwareConcurrency, cookieEnabled, language, onLine, maxTouchPoints } = navigator;
   const { connection, deviceMemory } = /** @type {any} */ (navigator);
   return {
@@ -25,7 +26,7 @@ export function gather() {
     referrer: document.referrer ? new URL(document.referrer).host : undefined,
     clock_skew: clockSkew(),
   };
-}
+});
 
 /** Reading the length stores nothing; a browser that forbids storage throws. */
 function hasStorage() {

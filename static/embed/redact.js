@@ -6,6 +6,7 @@ const MAX_DIGITS = 19;
 // Digits with at most two separators between neighbours: how people and error messages write card numbers.
 const RUN = /\p{Nd}(?:[ \t\u00a0\u2009\u202f._/\-\u2010-\u2015]{0,2}\p{Nd}){12,}/gu;
 const DIGIT = /\p{Nd}/u;
+const DIGITS = /\p{Nd}/gu;
 
 /**
  * The text with every run of 13 to 19 digits that passes Luhn replaced by a mark.
@@ -22,21 +23,27 @@ export function redact(text) {
  * @param {string} run
  */
 function maskRun(run) {
-  const chars = Array.from(run);
-  const places = [...chars.keys()].filter((index) => DIGIT.test(chars[index]));
-  const digits = places.map((index) => valueOf(chars[index]));
+  /** @type {number[]} */
+  const digits = [];
+  /** @type {[from: number, to: number][]} */
+  const places = [];
+  run.replace(DIGITS, (char, index) => {
+    places.push([index, index + char.length]);
+    digits.push(digitOf(char));
+    return "";
+  });
   let masked = "";
   let copiedTo = 0;
   let start = 0;
   while (start + MIN_DIGITS <= digits.length) {
     const length = cardLength(digits, start);
     if (length) {
-      masked += chars.slice(copiedTo, places[start]).join("") + MARK;
-      copiedTo = places[start + length - 1] + 1;
+      masked += run.slice(copiedTo, places[start][0]) + MARK;
+      copiedTo = places[start + length - 1][1];
     }
     start += length || 1;
   }
-  return masked + chars.slice(copiedTo).join("");
+  return masked + run.slice(copiedTo);
 }
 
 /**
@@ -65,7 +72,7 @@ function passesLuhn(digits) {
  *
  * @param {string} char
  */
-function valueOf(char) {
+function digitOf(char) {
   const point = /** @type {number} */ (char.codePointAt(0));
   let zero = point;
   while (DIGIT.test(String.fromCodePoint(zero - 1))) zero--;

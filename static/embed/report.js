@@ -66,7 +66,7 @@ export const flush = guard(() => {
 function send(attempt) {
   const signals = attempt.pending.splice(0);
   unsent.delete(attempt);
-  const facts = attempt.isKnown ? undefined : guard(gather)();
+  const facts = attempt.isKnown ? undefined : gather();
   attempt.isKnown = true;
   const beacon = { v: 1, id: randomKey(), site, sent_at: serverNow(), attempt: attempt.context, facts, signals };
   const body = JSON.stringify(beacon);

@@ -20,7 +20,9 @@ window.Unjam = window.Unjam || {
   on(e, f) {
     const i = ["on", e, f];
     this.q.push(i);
-    return () => (i[3] ? i[3]() : (i[2] = null));
+    return () => {
+      i[3] ? i[3]() : (i[2] = 0);
+    };
   },
   open() {
     this.q.push(["open"]);
