@@ -28,7 +28,8 @@ check: $(VENV)/.tests ## Check format, lint, types and templates
 	else echo "npm is missing, so the JavaScript was not checked. Run: make test"; exit 1; fi
 
 check-embed: $(NODE)/node_modules/.package-lock.json
-	npm --prefix $(NODE) run --silent check
+	npm --prefix $(NODE) run --silent lint
+	npm --prefix $(NODE) run --silent types
 
 format: $(VENV)/.tests ## Format Python and mend what the linter can
 	$(BIN)/ruff check --fix-only --quiet .
@@ -43,8 +44,6 @@ embed: $(NODE)/node_modules/.package-lock.json ## Build static/dist/embed.js fro
 migration: $(VENV)/.tests ## Write the next migration from the models: make migration m="Add refunds"
 	@test -n "$(m)" || { echo 'Say what it does: make migration m="Add refunds"' >&2; exit 2; }
 	$(BIN)/python -m widget.migrations "$(m)"
-	@$(BIN)/ruff check --fix-only --quiet widget/migrations/versions
-	@$(BIN)/ruff format --quiet widget/migrations/versions
 
 build: $(VENV)/.tests ## Build the wheel into dist/
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .

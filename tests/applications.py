@@ -1,4 +1,4 @@
-"""Our web application for tests, in this process and on an address of its own."""
+"""Our web application for tests, in this process. `tests.servers` starts real ones."""
 
 import os
 
@@ -8,6 +8,7 @@ from flask.testing import FlaskClient
 
 from widget.database import Database
 from widget.settings import Settings
+from widget.web.app import create_app
 
 
 @pytest.fixture
@@ -20,8 +21,6 @@ def settings(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 @pytest.fixture
 def app(settings: Settings, database: Database) -> Flask:
-    from widget.web.app import create_app
-
     return create_app(settings, database)
 
 

@@ -30,6 +30,10 @@ SELECT conrelid::regclass || ' ' || conname || ' ' || pg_get_constraintdef(oid) 
 WHERE connamespace = 'public'::regnamespace AND conrelid::regclass::text <> 'alembic_version'
 """
 _SQLITE_SCHEMA = "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND tbl_name <> 'alembic_version'"
+_WAITING_FOR_A_LOCK = """
+SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database
+WHERE locktype = 'advisory' AND NOT granted AND datname = current_database()
+"""
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -129,9 +133,7 @@ def _upgrade_process(url: str) -> subprocess.Popen[bytes]:
 
 
 def _waiting_for_a_lock(connection: sa.Connection) -> int:
-    here = "(SELECT oid FROM pg_database WHERE datname = current_database())"
-    query = f"SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND database = {here}"
-    waiting: int = connection.execute(sa.text(query)).scalar_one()
+    waiting: int = connection.execute(sa.text(_WAITING_FOR_A_LOCK)).scalar_one()
     return waiting
 
 

@@ -56,21 +56,13 @@ def serve(host: str, port: int, processes: int, threads: int) -> None:
         _check_can_share(loaded)
         os.environ["UNJAM_EMBEDDED_WORKER"] = "false"
     _upgrade(loaded)
-    from granian.constants import Interfaces
-    from granian.log import LogLevels
-    from granian.server import Server
-
-    # Granian's access log would print paths, and ours hold signed links.
-    Server(
-        "widget.server:app",
-        address=host,
-        port=port,
-        interface=Interfaces.WSGI,
-        workers=processes,
-        blocking_threads=threads,
-        log_access=False,
-        log_level=LogLevels.warning,
-    ).serve()
+    # Replace this process by granian's, so that what it has imported for the migration does not stay in memory.
+    # The access log stays off: it would print paths, and ours hold signed links.
+    places = ["--host", host, "--port", str(port)]
+    sizes = ["--workers", str(processes), "--blocking-threads", str(threads)]
+    words = ["--interface", "wsgi", "--no-access-log", "--log-level", "warning", "widget.server:app"]
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, "-m", "granian", *places, *sizes, *words])  # noqa: S606 -- no shell
 
 
 @main.command()

@@ -160,5 +160,5 @@ function stall(attempt, kind) {
   attempt.isStalled = true;
   report(attempt, "stall", { kind, stage, seen_by: "page" });
   post("stall", { key: context.key, kind, stage });
-  emit("stalled", { kind, stage, method: context.method, order: context.order && context.order.order });
+  emit("stalled", { kind, stage, method: context.method, order: context.order?.order });
 }

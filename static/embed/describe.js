@@ -39,7 +39,11 @@ export function describe({ method, provider, payment, order }, tag) {
  * @param {number} limit
  */
 export function plain(value, limit) {
-  return value ? redact(String(value).slice(0, 4 * limit)).slice(0, limit).replace(/\p{Cs}/gu, "") : undefined;
+  return value
+    ? redact(String(value).slice(0, 4 * limit))
+        .slice(0, limit)
+        .replace(/\p{Cs}/gu, "")
+    : undefined;
 }
 
 /**
@@ -71,5 +75,10 @@ function line(value, limit) {
 
 /** @param {unknown} value */
 function word(value) {
-  return value ? String(value).toLowerCase().replace(/[^a-z0-9_]/g, "_").slice(0, 40) : undefined;
+  return value
+    ? String(value)
+        .toLowerCase()
+        .replace(/[^a-z0-9_]/g, "_")
+        .slice(0, 40)
+    : undefined;
 }

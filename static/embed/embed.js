@@ -61,7 +61,7 @@ const api = {
     forRunning((attempt) => expect(attempt));
   }),
   unmount: guard(() => {
-    ends.splice(0).forEach((end) => end());
+    for (const end of ends.splice(0)) end();
     forRunning(unwatch);
     endAll();
     flush();
@@ -74,7 +74,7 @@ const start = guard((/** @type {UnjamAttemptOptions | undefined} */ options, /**
 
 /** Watch a promise. What is none is not watched, as it says nothing about the payment. */
 const trackFrom = guard((/** @type {any} */ promise, /** @type {any} */ options, /** @type {number=} */ at) => {
-  const act = promise && promise.then && start(options, at);
+  const act = promise?.then && start(options, at);
   if (!act) return;
   act("stage", "submitted", at);
   track(promise, act);
@@ -82,7 +82,7 @@ const trackFrom = guard((/** @type {any} */ promise, /** @type {any} */ options,
 
 /** @param {Act | undefined} act @returns {UnjamAttempt} */
 function handleOf(act) {
-  const pairs = METHODS.map((method) => [method, (/** @type {unknown} */ said) => act && act(method, said)]);
+  const pairs = METHODS.map((method) => [method, (/** @type {unknown} */ said) => act?.(method, said)]);
   return Object.fromEntries(pairs);
 }
 

@@ -70,7 +70,7 @@ export function mount(base, site, heard) {
   // The body may not be there yet.
   (document.body || document.documentElement).append(made);
   return () => {
-    ends.forEach((end) => end());
+    for (const end of ends) end();
     made.remove();
     frame = undefined;
     isReady = false;
@@ -99,7 +99,7 @@ export function open() {
 
 /** @param {string} type @param {object} data */
 function send(type, data) {
-  if (frame && frame.contentWindow) frame.contentWindow.postMessage({ unjam: 1, type, ...data }, origin);
+  if (frame?.contentWindow) frame.contentWindow.postMessage({ unjam: 1, type, ...data }, origin);
 }
 
 /** @param {Message} size */

@@ -18,7 +18,7 @@ const GRACE_MS = 1000;
 export function observe() {
   const ends = [
     listen(window, "error", (event) => noteError(event.message)),
-    listen(window, "unhandledrejection", ({ reason }) => noteError((reason && reason.message) || reason)),
+    listen(window, "unhandledrejection", ({ reason }) => noteError(reason?.message || reason)),
     listen(document, "visibilitychange", () => {
       note(document.hidden ? "hidden" : "visible");
       if (document.hidden) flush();
@@ -35,7 +35,9 @@ export function observe() {
     }),
     listen(window, "pageshow", (event) => event.persisted && comeBack()),
   ];
-  return () => ends.forEach((end) => end());
+  return () => {
+    for (const end of ends) end();
+  };
 }
 
 /** @param {string} name */

@@ -22,7 +22,7 @@ export function replay(queue, { api, start, trackFrom, handleOf }) {
     const [name, first, second, third, fourth] = call;
     if (name === "attempt") {
       const act = start(first, monotonic(fourth));
-      for (const [verb, said, at] of second) act && act(verb, said, monotonic(at));
+      for (const [verb, said, at] of second) act?.(verb, said, monotonic(at));
       Object.assign(third, handleOf(act));
     } else if (name === "track") {
       trackFrom(first, second, monotonic(third));

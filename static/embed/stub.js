@@ -21,7 +21,8 @@ window.Unjam = window.Unjam || {
     const i = ["on", e, f];
     this.q.push(i);
     return () => {
-      i[3] ? i[3]() : (i[2] = 0);
+      if (i[3]) i[3]();
+      i[2] = 0;
     };
   },
   open() {

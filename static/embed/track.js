@@ -12,7 +12,7 @@
 export function track(promise, act) {
   promise.then(
     /** @param {any} value */
-    (value) => (value && value.error ? act("failed", value.error) : act("paid")),
+    (value) => (value?.error ? act("failed", value.error) : act("paid")),
     /** @param {unknown} error */
     (error) => act("failed", error),
   );

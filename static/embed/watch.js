@@ -32,7 +32,10 @@ export function watch(attempt, stalled, graceMs = 0) {
   if (!isMounted() || !seconds || attempt.isOver || attempt.isStalled) return;
   const leftMs = attempt.stageAt + seconds * 1000 - performance.now();
   // A hidden page is throttled and may not know better: it is watched again when it is seen again.
-  attempt.timer = setTimeout(guard(() => document.hidden || stalled()), Math.max(leftMs, graceMs));
+  attempt.timer = setTimeout(
+    guard(() => document.hidden || stalled()),
+    Math.max(leftMs, graceMs),
+  );
 }
 
 /** @param {Watched} attempt */

@@ -60,6 +60,7 @@ def revise(message: str, scratch_url: str = "sqlite://") -> None:
     try:
         with database.engine.begin() as connection:
             config = _config(connection)
+            _tidy_what_is_written(config)
             revisions = len(list(ScriptDirectory.from_config(config).walk_revisions()))
             command.upgrade(config, "head")
             command.revision(config, message, autogenerate=True, rev_id=f"{revisions + 1:04}")
@@ -74,6 +75,20 @@ def _config(connection: sa.Connection | None = None) -> Config:
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
     return config
+
+
+def _tidy_what_is_written(config: Config) -> None:
+    options = {
+        "hooks": "sort, format",
+        "sort.type": "module",
+        "sort.module": "ruff",
+        "sort.options": "check --fix-only --quiet REVISION_SCRIPT_FILENAME",
+        "format.type": "module",
+        "format.module": "ruff",
+        "format.options": "format --quiet REVISION_SCRIPT_FILENAME",
+    }
+    for name, value in options.items():
+        config.set_section_option("post_write_hooks", name, value)
 
 
 def _ignore_foreign_keys(connection: Any, _entry: object) -> None:

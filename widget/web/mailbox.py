@@ -3,7 +3,8 @@
 from datetime import datetime
 
 from babel.dates import format_timedelta
-from flask import Blueprint, Response, make_response, redirect, render_template, request, session as visit, url_for
+from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
+from flask import session as visit
 from markupsafe import Markup
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as Redirect
@@ -43,7 +44,7 @@ def index() -> str:
 def letter(letter_id: int) -> str:
     with services().database.read() as session:
         opened = mailbox.read(mailbox.by_id(session, letter_id))
-        visit[_READ] = [*_read_before(opened.id), opened.id][-mailbox.SHOWN_LETTERS :]
+        _remember_read(opened.id)
         return _page(session, opened)
 
 
@@ -79,14 +80,16 @@ def _page(session: Session, opened: Opened | None) -> str:
         opened=opened,
         view=view if view in VIEWS else "message",
         views=VIEWS,
-        read=set(_read_before()),
+        read=set(visit.get(_READ, [])),
         now=now,
         from_now=lambda instant: _from_now(instant, now),
     )
 
 
-def _read_before(without: int | None = None) -> list[int]:
-    return [each for each in visit.get(_READ, []) if each != without]
+def _remember_read(letter_id: int) -> None:
+    read: list[int] = visit.get(_READ, [])
+    if letter_id not in read:
+        visit[_READ] = [*read, letter_id][-mailbox.SHOWN_LETTERS :]
 
 
 def _from_now(instant: datetime, now: datetime) -> Markup:

@@ -99,7 +99,7 @@ def open_pane(session: Session, shop: Shop, ticket: Ticket, now: datetime) -> Pa
         attempt=attempt,
         order=order,
         evidence=found,
-        charge=words.charge_said(found.charge, order, profile.locale),
+        charge=words.charge_said(found.charge, order, profile.locale, now),
         paid=tuple(_paid(session, order, profile.locale)) if order else (),
         conversation=_conversation(session, ticket, said),
         seen=max((message.id for message in said), default=0),

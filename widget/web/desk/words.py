@@ -52,7 +52,10 @@ _MAILS: dict[str, str] = {
     Kind.REMINDER: "Reminder that the order is unpaid",
     Kind.RATING: "How did we do?",
 }
-_BUSY_AFTER = timedelta(minutes=10)
+# Up to here the timeline counts in seconds.
+_COUNTED_IN_SECONDS = timedelta(minutes=10)
+# A payment may still come in after the provider has said that there is none.
+_CHARGE_IS_OLD_AFTER = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +110,7 @@ def span(length: timedelta) -> str:
 def offset(at: datetime, start: datetime) -> str:
     """How long after the start of the attempt: "+4.0 s" while it runs, then in larger units."""
     passed = at - start
-    if passed < _BUSY_AFTER:
+    if passed < _COUNTED_IN_SECONDS:
         return f"+{max(passed.total_seconds(), 0):.1f} s"
     return f"+{span(passed)}"
 
@@ -126,7 +129,7 @@ def stuck(stall: Stall | None, method: str | None) -> str:
     return " · ".join(part for part in (f"{kind} {where}".strip(), method) if part)
 
 
-def charge_said(charge: Charge | None, order: Order | None, locale: str) -> ChargeSaid:
+def charge_said(charge: Charge | None, order: Order | None, locale: str, now: datetime) -> ChargeSaid:
     if order is not None and order.paid_at is not None:
         return ChargeSaid("Paid", "The order is paid. There is nothing more to collect.", "good")
     if charge is None:
@@ -140,6 +143,8 @@ def charge_said(charge: Charge | None, order: Order | None, locale: str) -> Char
                 "Held, not taken", f"{money} is reserved. Capture or release it before anybody pays again.", "warn"
             )
         case ChargeState.NOT_CHARGED:
+            if now - charge.answered_at > _CHARGE_IS_OLD_AFTER:
+                return ChargeSaid("Not charged", "No money had moved by then. Ask again before you rely on it.", "info")
             return ChargeSaid("Not charged", "No money has moved. The customer can pay again.", "info")
         case ChargeState.UNKNOWN:
             return ChargeSaid("Not known", "Do not ask the customer to pay again until this is known.", "warn")
