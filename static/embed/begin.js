@@ -46,11 +46,15 @@ const VERBS = {
     attempt.isPaid = true;
     end(attempt, "paid", {}, at);
     flush();
+    settle(attempt.context.order?.order);
   },
   failed(attempt, error, at) {
     if (attempt.isOver) return;
     const { decline_code, code = error instanceof DOMException ? error.name : undefined, message } = Object(error);
-    const said = { code: plain(decline_code || code, 100), message: plain(message || (code ? "" : error), 300) };
+    const said = {
+      code: plain(decline_code || code, 100),
+      message: plain(message || (typeof error === "string" && error), 300),
+    };
     end(attempt, "failed", said, at);
     stall(attempt, DECLINE.test(`${said.code} ${said.message}`) ? "declined" : "error");
   },
@@ -106,13 +110,14 @@ export function comeBack() {
   away.clear();
 }
 
-/** The order was paid by another way: nothing of it is stuck any more. @param {unknown} order its reference, if known */
+/** The order is paid: no attempt to pay it is stuck any more. @param {unknown} order its reference, undefined for all */
 export function settle(order) {
   forRunning((attempt) => {
-    const own = attempt.context.order;
+    const { order: own, key } = attempt.context;
     if (order && own && own.order !== order) return;
     close(attempt, "paid");
     attempt.isOver = true;
+    post("over", { key, outcome: "paid" });
   });
 }
 

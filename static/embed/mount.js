@@ -8,11 +8,11 @@ const MAX_LOG = 50;
 // Chromium paints an opaque sheet behind a frame whose colour scheme differs from its element's: hence both schemes.
 const FIXED =
   "all:initial;position:fixed;z-index:2147483647;border:0;color-scheme:light dark;" +
-  "right:calc(16px + env(safe-area-inset-right,0px));bottom:calc(16px + env(safe-area-inset-bottom,0px));" +
-  "box-shadow:0 1px 2px rgb(20 24 31/12%),0 8px 28px rgb(20 24 31/18%);";
+  "right:calc(8px + env(safe-area-inset-right,0px));bottom:calc(8px + env(safe-area-inset-bottom,0px));";
 const HIDDEN = "visibility:hidden;";
-const PILL = "border-radius:99px;";
-const PANEL = "width:400px;max-height:min(680px,100vh - 32px);border-radius:16px;";
+const PANEL =
+  "right:16px;bottom:16px;width:400px;max-height:min(680px,100vh - 32px);border-radius:16px;" +
+  "box-shadow:0 1px 2px rgb(20 24 31/12%),0 8px 28px rgb(20 24 31/18%);";
 // dvh is the height that the address bar leaves; a browser that does not know it keeps the line before.
 const SHEET = "right:0;bottom:0;width:100%;max-height:92vh;max-height:92dvh;border-radius:16px 16px 0 0;";
 
@@ -105,7 +105,7 @@ function send(type, data) {
 /** @param {Message} size */
 function shapeOf({ state, width, height }) {
   if (state === "panel") return `${PANEL}height:${+height}px;`;
-  return width && height ? `${PILL}width:${+width}px;height:${+height}px;` : HIDDEN;
+  return width && height ? `max-width:100vw;width:${+width}px;height:${+height}px;` : HIDDEN;
 }
 
 /**
