@@ -9,8 +9,8 @@
 
 const ANSWERS_WITHIN_MS = 8000;
 const COPIED_FOR_MS = 2000;
-// The height of the panel before its content is known: about that of its first screen, so that little jumps.
-const FIRST_HEIGHT = 320;
+// Narrower than any panel: the frame still has the width of the pill.
+const PILL_WIDTH = 300;
 
 const { body } = document;
 const pill = find("pill");
@@ -37,6 +37,8 @@ let loadedFor = "";
 /** @type {AbortController | undefined} */
 let loading;
 let sentSize = "";
+// Until its content is known, the panel is as high as its first screen is likely to be, so that little jumps.
+let panelHeight = 320;
 
 const status = document.createElement("p");
 status.className = "sr-only";
@@ -77,6 +79,8 @@ function start() {
   body.append(status);
   // The frame is as wide as the pill was, which must not keep the pill from growing.
   pill.style.maxWidth = "none";
+  // The host draws it, as the frame would cut it off.
+  pill.style.boxShadow = "none";
   addEventListener("message", hear);
   pill.addEventListener("click", open);
   body.addEventListener("click", press);
@@ -92,6 +96,11 @@ function start() {
     close();
   });
   body.addEventListener("unjam:method", (event) => post("method", { method: detail(event).method }));
+  body.addEventListener("htmx:beforeSwap", (event) => {
+    const swap = detail(event);
+    swap.serverResponse = withoutAutofocus(swap.serverResponse);
+  });
+  body.addEventListener("htmx:afterSettle", focusContent);
   observeSize();
   ready();
 }
@@ -219,16 +228,26 @@ function fill(content) {
 
 /** @param {string} html our own server's */
 function fillWith(html) {
-  panel.innerHTML = html;
+  panel.innerHTML = withoutAutofocus(html);
   panel.scrollTop = 0;
   htmx?.process(panel);
+}
+
+/**
+ * Browsers refuse autofocus in a frame of another site, with an error in the shop's console; `focusContent` does it.
+ *
+ * @param {string} html
+ */
+function withoutAutofocus(html) {
+  return html.replace(/(<h\d[^>]*) autofocus\b/g, "$1");
 }
 
 /** Lead the reader to the first words, unless they have already moved on to something. */
 function focusContent() {
   const at = document.activeElement;
-  if (at !== panel && at !== body && at !== pill && at) return;
-  const first = /** @type {HTMLElement} */ (panel.querySelector("[autofocus], h1") || panel);
+  // A pill that has just been hidden still counts as focused.
+  if (!isOpen() || (at && at !== panel && at !== body && at !== pill)) return;
+  const first = /** @type {HTMLElement} */ (panel.querySelector("h1") || panel);
   if (!first.hasAttribute("tabindex")) first.tabIndex = -1;
   first.focus();
 }
@@ -303,9 +322,8 @@ function pillSize() {
 
 /** The host gives the panel its width; while the frame is still the pill's, the height would be that of a column. */
 function panelSize() {
-  const isNarrow = innerWidth < 300;
-  const borders = panel.offsetHeight - panel.clientHeight;
-  return { state: "panel", width: innerWidth, height: isNarrow ? FIRST_HEIGHT : panel.scrollHeight + borders };
+  if (innerWidth > PILL_WIDTH) panelHeight = panel.scrollHeight + panel.offsetHeight - panel.clientHeight;
+  return { state: "panel", width: innerWidth, height: panelHeight };
 }
 
 /** @param {string} origin @returns {string} the origin if the shop is served from it, else "" */

@@ -7,7 +7,7 @@ from itsdangerous import TimestampSigner
 
 import widget.clock
 
-pytest_plugins = ["tests.databases", "tests.applications", "tests.mailserver", "tests.browsers", "tests.fake_provider"]
+pytest_plugins = ["tests.databases", "tests.applications", "tests.mailserver", "tests.browsers", "tests.fake_provider", "tests.stage"]
 
 
 class Clock:

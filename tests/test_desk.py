@@ -18,7 +18,7 @@ from werkzeug.test import TestResponse
 from tests.browsers import OpenPage
 from tests.cast import PASSWORD, Cast
 from tests.conftest import Clock
-from widget import agents, casework, clock, followups, tickets
+from widget import agents, clock, followups, tickets
 from widget.agents import Agent
 from widget.database import Database
 from widget.followups import FollowUp, Kind

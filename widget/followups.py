@@ -264,7 +264,7 @@ def retry(session: Session, follow_up_id: int, shop_ids: list[int], now: datetim
     found = session.execute(query.with_for_update(of=FollowUp)).first()
     if found is None:
         raise NotFound("There is no such e-mail in your shops.")
-    follow_up, ticket = found.tuple()
+    follow_up, ticket = found[0], found[1]
     if follow_up.dead_at is not None:
         revive(follow_up, now)
     return ticket

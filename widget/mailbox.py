@@ -43,7 +43,7 @@ class Opened:
 
     @property
     def first_line(self) -> str:
-        return next((line.strip() for line in self.text.splitlines() if line.strip()), self.subject)
+        return next((line.strip().rstrip(".:") for line in self.text.splitlines() if line.strip()), self.subject)
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ const VERBS = {
     attempt.isPaid = true;
     end(attempt, "paid", {}, at);
     flush();
-    settle(attempt.context.order?.order);
+    if (attempt.context.order) settle(attempt.context.order.order);
   },
   failed(attempt, error, at) {
     if (attempt.isOver) return;

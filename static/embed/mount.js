@@ -10,6 +10,8 @@ const FIXED =
   "all:initial;position:fixed;z-index:2147483647;border:0;color-scheme:light dark;" +
   "right:calc(8px + env(safe-area-inset-right,0px));bottom:calc(8px + env(safe-area-inset-bottom,0px));";
 const HIDDEN = "visibility:hidden;";
+// A shadow of the pill's own would be cut off at the edge of the frame.
+const PILL = "max-width:100vw;filter:drop-shadow(0 2px 6px rgb(20 24 31/22%));";
 const PANEL =
   "right:16px;bottom:16px;width:400px;max-height:min(680px,100vh - 32px);border-radius:16px;" +
   "box-shadow:0 1px 2px rgb(20 24 31/12%),0 8px 28px rgb(20 24 31/18%);";
@@ -105,7 +107,7 @@ function send(type, data) {
 /** @param {Message} size */
 function shapeOf({ state, width, height }) {
   if (state === "panel") return `${PANEL}height:${+height}px;`;
-  return width && height ? `max-width:100vw;width:${+width}px;height:${+height}px;` : HIDDEN;
+  return width && height ? `${PILL}width:${+width}px;height:${+height}px;` : HIDDEN;
 }
 
 /**

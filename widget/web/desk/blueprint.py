@@ -3,6 +3,7 @@
 from typing import Any
 
 from flask import Blueprint, Response, make_response, render_template, request
+from flask_limiter import RateLimitExceeded
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.orm import Session
 
@@ -32,6 +33,12 @@ def _only_signed_in() -> Any:
 def _keep_private(response: Response) -> Response:
     response.headers["Cache-Control"] = "no-store"
     return response
+
+
+@blueprint.errorhandler(RateLimitExceeded)
+def _on_too_many(_error: RateLimitExceeded) -> Response:
+    # Signing in is the one limited thing here.
+    return signin.too_many()
 
 
 @blueprint.errorhandler(CSRFError)

@@ -7,7 +7,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, make_response, redirect, render_template, request, session, url_for
-from flask_limiter import RequestLimit
 from flask_login import LoginManager, UserMixin, current_user, login_user, logout_user
 from werkzeug.wrappers import Response as Redirect
 
@@ -73,21 +72,23 @@ def way_back(wanted: str) -> str:
     return wanted if is_ours and wanted.isprintable() and "\\" not in wanted else url_for("desk.queue")
 
 
+def too_many() -> Response:
+    """The form again, with how long to wait."""
+    breached = limiter.current_limit
+    seconds = max(1, math.ceil(breached.reset_at - clock.now().timestamp())) if breached else 60
+    minutes = math.ceil(seconds / 60)
+    wait = "1 minute" if minutes == 1 else f"{minutes} minutes"
+    response = _form(f"There were too many tries to sign in. Wait {wait}, then try again.", 429)
+    response.headers["Retry-After"] = str(seconds)
+    return response
+
+
 def _has_failed(response: Response) -> bool:
     return response.status_code == 401
 
 
 def _address_tried() -> str:
     return f"agent:{request.form.get('email', '').strip().lower()[:254]}"
-
-
-def _on_too_many(limit: RequestLimit) -> Response:
-    seconds = max(1, math.ceil(limit.reset_at - clock.now().timestamp()))
-    minutes = math.ceil(seconds / 60)
-    wait = "1 minute" if minutes == 1 else f"{minutes} minutes"
-    response = _form(f"There were too many tries to sign in. Wait {wait}, then try again.", 429)
-    response.headers["Retry-After"] = str(seconds)
-    return response
 
 
 def _form(error: str | None, status: int) -> Response:
@@ -97,10 +98,8 @@ def _form(error: str | None, status: int) -> Response:
     )
 
 
-@limiter.limit(TRIES_PER_ADDRESS, methods=["POST"], deduct_when=_has_failed, on_breach=_on_too_many)
-@limiter.limit(
-    TRIES_PER_AGENT, methods=["POST"], key_func=_address_tried, deduct_when=_has_failed, on_breach=_on_too_many
-)
+@limiter.limit(TRIES_PER_ADDRESS, methods=["POST"], deduct_when=_has_failed)
+@limiter.limit(TRIES_PER_AGENT, methods=["POST"], key_func=_address_tried, deduct_when=_has_failed)
 def login() -> Response | Redirect:
     if request.method == "GET":
         return redirect(way_back(request.args.get("next", ""))) if is_signed_in() else _form(None, 200)
