@@ -91,7 +91,7 @@ function warn(words) {
 /** @param {number} by */
 function step(by) {
   const all = lines();
-  const focused = all.findIndex((line) => line === document.activeElement);
+  const focused = all.indexOf(/** @type {HTMLElement} */ (document.activeElement));
   const from = focused >= 0 ? focused : all.findIndex((line) => line.hasAttribute("aria-current"));
   const next = from < 0 ? 0 : Math.min(Math.max(from + by, 0), all.length - 1);
   all[next]?.focus();

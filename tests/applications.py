@@ -1,4 +1,4 @@
-"""Our web application for tests, in this process. `tests.servers` starts real ones."""
+"""Our web application for tests, in this process. `tests.processes` starts real ones."""
 
 import os
 

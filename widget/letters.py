@@ -210,7 +210,7 @@ def _wrap_line(line: str) -> list[str]:
     ) or [""]
 
 
-def _paragraphs(words: str) -> Markup:
+def paragraphs(words: str) -> Markup:
     """What a person typed, as HTML: escaped, with its paragraphs, line breaks and links."""
     blocks = [block.strip("\n") for block in re.split(r"\n\s*\n", words.strip())]
     lines = [
@@ -232,7 +232,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"paragraphs": _paragraphs, "indented": _indented}
+    environment.filters |= {"paragraphs": paragraphs, "indented": _indented}
     return environment
 
 

@@ -30,9 +30,7 @@ TIDY_EVERY = timedelta(minutes=10)
 class Worker:
     """One loop over one database. `run` returns after `stop`, having given back what it had claimed."""
 
-    def __init__(
-        self, database: Database, outbox: Outbox, addresses: Addresses, pace: Pace, lease: timedelta
-    ) -> None:
+    def __init__(self, database: Database, outbox: Outbox, addresses: Addresses, pace: Pace, lease: timedelta) -> None:
         self._database, self._outbox, self._addresses, self._pace = database, outbox, addresses, pace
         self._lease = lease
         self.name = f"{socket.gethostname()[:30]}:{os.getpid()}:{secrets.token_hex(4)}"

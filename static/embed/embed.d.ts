@@ -9,7 +9,7 @@
  * The script loads late on purpose. Code that may run before it defines this queue first (it is stub.js, minified);
  * calls made on it are replayed, with their times, when the script arrives:
  *
- * window.Unjam=window.Unjam||{q:[],track(p,o){return this.q.push(["track",p,o,Date.now()]),p},attempt(o){let c=[],a={};return["stage","paid","failed","left"].forEach(m=>{a[m]=x=>{c.push([m,x,Date.now()])}}),this.q.push(["attempt",o,c,a,Date.now()]),a},on(e,f){let i=["on",e,f];return this.q.push(i),()=>i[3]?i[3]():i[2]=null},open(){this.q.push(["open"])},mount(){this.q.push(["mount"])},unmount(){this.q.push(["unmount"])}};
+ * window.Unjam=window.Unjam||{q:[],track(n,o){return this.q.push(["track",n,o,Date.now()]),n},attempt(n){const o=[],t={};return["stage","paid","failed","left"].forEach(s=>{t[s]=u=>{o.push([s,u,Date.now()])}}),this.q.push(["attempt",n,o,t,Date.now()]),t},on(n,o){const t=["on",n,o];return this.q.push(t),()=>{t[3]&&t[3](),t[2]=0}},open(){this.q.push(["open"])},mount(){this.q.push(["mount"])},unmount(){this.q.push(["unmount"])}};
  *
  * No call ever throws, and nothing is read from the page's fields.
  */

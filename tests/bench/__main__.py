@@ -16,8 +16,9 @@ import psycopg
 
 from tests.bench import work
 from tests.bench.load import Outcome, drive
+from tests.bench.servers import Server, running
 from tests.cluster import prepared
-from tests.servers import Server, free_port, running
+from tests.processes import free_port
 from widget import __version__, migrations
 from widget.database import Database
 from widget.paths import STATIC
@@ -140,7 +141,10 @@ def _postgresql() -> Iterator[tuple[str, str]]:
 @contextmanager
 def _bare(target: str, url: str) -> Iterator[Server]:
     port = free_port()
-    command = [sys.executable, "-m", "tests.bench.bare", target, str(port)]
+    # As `unjam serve` starts granian.
+    options = ["--interface", "wsgi", "--workers", "1", "--blocking-threads", "4", "--no-access-log"]
+    words = ["--host", "127.0.0.1", "--port", str(port), *options, f"tests.bench.bare:{target}"]
+    command = [sys.executable, "-m", "granian", *words]
     with running(command, port, {"BENCH_DATABASE_URL": url}, path="/") as server:
         yield server
 
@@ -154,7 +158,8 @@ def _unjam(url: str, key: str) -> Iterator[Server]:
         "UNJAM_EMBEDDED_WORKER": "false",
         "UNJAM_PUBLIC_URL": f"http://localhost:{port}",
     }
-    with running([sys.executable, "-m", "widget.cli", "serve", "--port", str(port)], port, settings) as server:
+    command = [sys.executable, "-m", "widget.cli", "serve", "--port", str(port)]
+    with running(command, port, settings, path="/health") as server:
         yield server
 
 

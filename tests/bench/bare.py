@@ -1,7 +1,7 @@
 """The floor to compare with: the same server saying hello, and doing nothing but one insert of a beacon's size."""
 
 import os
-import sys
+import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -20,6 +20,7 @@ _rows = sa.Table(
     sa.Column("body", sa.Text, nullable=False),
     sa.Column("received_at", UtcDateTime, nullable=False),
 )
+_opening = threading.Lock()
 _database: Database | None = None
 
 
@@ -37,31 +38,8 @@ def insert(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
 
 def _opened() -> Database:
     global _database
-    if _database is None:
-        _database = Database(os.environ["BENCH_DATABASE_URL"])
+    with _opening:
+        if _database is None:
+            _database = Database(os.environ["BENCH_DATABASE_URL"])
+            _rows.create(_database.engine, checkfirst=True)
     return _database
-
-
-def main() -> None:
-    """`python -m tests.bench.bare hello 8080`, served as `unjam serve` serves Unjam."""
-    from granian.constants import Interfaces
-    from granian.log import LogLevels
-    from granian.server import Server
-
-    target, port = sys.argv[1], int(sys.argv[2])
-    if target == "insert":
-        _rows.create(_opened().engine, checkfirst=True)
-    Server(
-        f"tests.bench.bare:{target}",
-        address="127.0.0.1",
-        port=port,
-        interface=Interfaces.WSGI,
-        workers=1,
-        blocking_threads=4,
-        log_access=False,
-        log_level=LogLevels.warning,
-    ).serve()
-
-
-if __name__ == "__main__":
-    main()

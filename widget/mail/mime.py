@@ -56,9 +56,10 @@ class MimeMail(flask_mail.Message):
             message["References"] = " ".join(self._id(each) for each in self._mail.references)
         for name, value in (self.extra_headers or {}).items():
             message[name] = value
-        message["Content-Language"] = one_line(self._mail.language)
         message.set_content(self._mail.text, cte="quoted-printable")
         message.add_alternative(self._mail.html, subtype="html", cte="quoted-printable")
+        # Last, because a header about the content would move into the first part with it.
+        message["Content-Language"] = one_line(self._mail.language)
         return message
 
     def _policy(self) -> "EmailPolicy[EmailMessage]":
@@ -86,10 +87,12 @@ def domain_of(address: str) -> str:
 
 
 def _address(text: str, what: str, *, name: str = "", is_permanent: bool = False) -> Address:
+    local, _, domain = text.strip().rpartition("@")
     try:
-        local, at, _ = text.strip().rpartition("@")
-        if not at:
-            raise ValueError(text)
+        if not (local and domain):
+            raise ValueError("a local part and a domain are needed")
+        if not local.isascii():  # right for SMTPUTF8, but the parser behind `addr_spec` refuses it
+            return Address(one_line(name), username=local, domain=domain_of(text))
         return Address(one_line(name), addr_spec=f"{local}@{domain_of(text)}")
-    except (ValueError, IndexError, MessageError) as error:
+    except (ValueError, IndexError, MessageError):
         raise SendFailed(f"{what} is not an e-mail address.", is_permanent=is_permanent) from None

@@ -1,12 +1,10 @@
-"""Real server processes on loopback, which end with the block that started them."""
+"""Server processes on loopback, ours and bare ones, which end with the block that started them."""
 
 import contextlib
 import http.client
 import os
 import signal
-import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,29 +24,9 @@ class Server:
     port: int
     log: Path
 
-    @property
-    def url(self) -> str:
-        return f"http://localhost:{self.port}"
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
-
 
 @contextmanager
-def serving(settings: Mapping[str, str], port: int | None = None) -> Iterator[Server]:
-    """`unjam serve` with these UNJAM_* settings; `public_url` is the server's own unless it is among them."""
-    port = port or free_port()
-    own = {"UNJAM_ENVIRONMENT": "test", "UNJAM_PUBLIC_URL": f"http://localhost:{port}"}
-    command = [sys.executable, "-m", "widget.cli", "serve", "--port", str(port)]
-    with running(command, port, own | dict(settings)) as server:
-        yield server
-
-
-@contextmanager
-def running(command: Sequence[str], port: int, settings: Mapping[str, str], path: str = "/health") -> Iterator[Server]:
+def running(command: Sequence[str], port: int, settings: Mapping[str, str], path: str) -> Iterator[Server]:
     """A process, once it answers at `path`. Its group is stopped at the end of the block, killed if it must be."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("UNJAM_")}
     with tempfile.TemporaryDirectory(prefix="unjam-server-") as folder:

@@ -1,0 +1,107 @@
+"""The scripts in the shop's page and in our frame: built from their sources, small, and true to the shared rules."""
+
+import fcntl
+import gzip
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from widget.attempts import DEADLINES
+from widget.browsers import FACTS
+from widget.redaction import mask_card_numbers
+
+ROOT = Path(__file__).parent.parent
+TOOLS = ROOT / ".ci" / "node"
+EMBED = ROOT / "static" / "embed"
+BUILT = ROOT / "static" / "dist" / "embed.js"
+CARD_NUMBERS = json.loads((ROOT / "tests" / "data" / "card_numbers.json").read_text())
+MAX_GZIPPED_BYTES = 5_000
+
+Node = Callable[..., str]
+
+_MASK_ALL = """
+import { readFileSync } from "node:fs";
+import { redact } from "./static/embed/redact.js";
+const rows = JSON.parse(readFileSync("./tests/data/card_numbers.json", "utf8"));
+console.log(JSON.stringify(rows.map((row) => redact(row.text))));
+"""
+
+
+@pytest.fixture(scope="session")
+def node() -> Node:
+    """Run a command of the JavaScript tools, which are installed on first use; returns what it prints."""
+    if not (shutil.which("node") and shutil.which("npm")):
+        pytest.fail("Install Node.js 20 or later with npm (on Debian: apt install nodejs npm).")
+    lock = ROOT / ".cache" / "npm.lock"
+    lock.parent.mkdir(exist_ok=True)
+    with lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        # npm writes this file last.
+        if not (TOOLS / "node_modules" / ".package-lock.json").exists():
+            _run("npm", "--prefix", str(TOOLS), "ci", "--no-audit", "--no-fund")
+    return _run
+
+
+def test_the_built_embed_comes_from_its_sources(node: Node) -> None:
+    rebuilt = node("npm", "--prefix", str(TOOLS), "run", "--silent", "bundle")
+
+    assert BUILT.read_text() == rebuilt, "Run `make embed` and commit static/dist/embed.js."
+
+
+def test_the_embed_is_small() -> None:
+    assert len(gzip.compress(BUILT.read_bytes(), 9)) <= MAX_GZIPPED_BYTES
+
+
+def test_types_hold(node: Node) -> None:
+    node("npm", "--prefix", str(TOOLS), "run", "--silent", "types")
+
+
+def test_the_linter_finds_nothing(node: Node) -> None:
+    node("npm", "--prefix", str(TOOLS), "run", "--silent", "lint")
+
+
+def test_the_documented_queue_is_the_stub_minified(node: Node) -> None:
+    minified = node(str(TOOLS / "node_modules/.bin/esbuild"), str(EMBED / "stub.js"), "--minify", "--target=es2020")
+
+    assert minified.strip() in (EMBED / "embed.d.ts").read_text()
+
+
+@pytest.mark.parametrize("row", CARD_NUMBERS, ids=lambda row: ascii(row["text"]))
+def test_python_masks_card_numbers(row: dict[str, str]) -> None:
+    assert mask_card_numbers(row["text"]) == row["masked"]
+
+
+def test_the_browser_masks_the_same_card_numbers(node: Node) -> None:
+    masked = json.loads(node("node", "--input-type=module", "--eval", _MASK_ALL))
+
+    assert masked == [row["masked"] for row in CARD_NUMBERS]
+
+
+def test_the_browser_gathers_no_fact_but_the_allowed_ones() -> None:
+    source = (EMBED / "gather.js").read_text()
+    returned = source[source.index("return {") : source.index("};")]
+
+    names = re.findall(r"^    (\w+)[:,]", returned, re.MULTILINE)
+
+    assert names == list(FACTS)
+
+
+def test_the_browser_has_the_same_deadlines() -> None:
+    shipped = ", ".join(f"{stage}: {seconds:g}" for stage, seconds in DEADLINES.items())
+
+    assert f"{{ {shipped} }}" in (EMBED / "watch.js").read_text()
+
+
+def test_the_lock_file_names_no_download_address() -> None:
+    assert "resolved" not in (TOOLS / "package-lock.json").read_text()
+
+
+def _run(*command: str) -> str:
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=180)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
