@@ -22,7 +22,6 @@ check: $(VENV)/.tests ## Check format, lint, types and templates
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/djlint templates --check --quiet
 	$(BIN)/djlint templates --lint --quiet
 	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory check-embed; \
 	else echo "npm is missing, so the JavaScript was not checked. Run: make test"; exit 1; fi

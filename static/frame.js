@@ -77,10 +77,6 @@ start();
 
 function start() {
   body.append(status);
-  // The frame is as wide as the pill was, which must not keep the pill from growing.
-  pill.style.maxWidth = "none";
-  // The host draws it, as the frame would cut it off.
-  pill.style.boxShadow = "none";
   addEventListener("message", hear);
   pill.addEventListener("click", open);
   body.addEventListener("click", press);

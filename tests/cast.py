@@ -18,7 +18,7 @@ from widget.tickets import Ticket
 
 ORIGIN = "http://127.0.0.1:8001"
 PACE = Pace(reminder=timedelta(hours=24), rating=timedelta(hours=1))
-PASSWORD = "correct horse battery"  # noqa: S105 -- a password of the cast
+PASSWORD = "correct horse battery"
 
 
 def key() -> str:

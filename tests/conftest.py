@@ -7,7 +7,14 @@ from itsdangerous import TimestampSigner
 
 import widget.clock
 
-pytest_plugins = ["tests.databases", "tests.applications", "tests.mailserver", "tests.browsers", "tests.fake_provider", "tests.stage"]
+pytest_plugins = [
+    "tests.databases",
+    "tests.applications",
+    "tests.mailserver",
+    "tests.browsers",
+    "tests.fake_provider",
+    "tests.stage",
+]
 
 
 class Clock:

@@ -69,8 +69,11 @@ def test_every_floor_has_its_modules() -> None:
 def test_only_the_edges_open_and_end_transactions(path: Path) -> None:
     if FLOOR_OF.get(_top(path), 0) >= FLOOR_OF["migrations"]:
         return
-    calls = {node.func.attr for node in ast.walk(ast.parse(path.read_text()))
-             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)}
+    calls = {
+        node.func.attr
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+    }
     forbidden = {"commit", "rollback"} | (set() if path.name == "database.py" else {"begin"})
     assert calls & forbidden == set()
 
@@ -79,10 +82,17 @@ def test_only_the_edges_open_and_end_transactions(path: Path) -> None:
 def test_only_one_module_reads_the_wall_clock(path: Path) -> None:
     if path.name == "clock.py":
         return
-    readings = [node for node in ast.walk(ast.parse(path.read_text()))
-                if isinstance(node, ast.Attribute) and node.attr in {"utcnow", "today"}
-                or isinstance(node, ast.Attribute) and node.attr == "now"
-                and isinstance(node.value, ast.Name) and node.value.id == "datetime"]
+    readings = [
+        node
+        for node in ast.walk(ast.parse(path.read_text()))
+        if (isinstance(node, ast.Attribute) and node.attr in {"utcnow", "today"})
+        or (
+            isinstance(node, ast.Attribute)
+            and node.attr == "now"
+            and isinstance(node.value, ast.Name)
+            and node.value.id == "datetime"
+        )
+    ]
     assert readings == []
 
 

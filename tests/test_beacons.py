@@ -14,6 +14,7 @@ from widget import attempts, beacons, digest, signals, stalls, tickets
 from widget.attempts import Attempt
 from widget.beacons import Beacon
 from widget.database import Database
+from widget.orders import Order
 
 
 def beacon(cast: Cast | None = None, /, attempt: str | None = None, **changed: Any) -> dict[str, Any]:
@@ -56,7 +57,8 @@ def test_a_beacon_becomes_an_attempt_with_signals_and_a_stall(
         attempt = session.scalars(sa.select(Attempt)).one()
         assert (attempt.stage, attempt.method, attempt.amount) == ("submitted", "card", 124900)
         order = attempts.order_of(session, attempt)
-        assert order is not None and order.is_verified
+        assert order is not None
+        assert order.is_verified
         assert [each.name for each in signals.timeline(session, attempt.id)] == ["stage", "stall"]
         assert [(each.kind, each.stage) for each in stalls.of(session, attempt.id)] == [("no_answer", "submitted")]
 
@@ -172,7 +174,7 @@ def test_a_forged_amount_is_unverified_and_leaves_the_signed_order_alone(
     with database.write() as session:
         digest.digest_all(session, PACE, clock.now)
     with database.read() as session:
-        found = {order.is_verified: order.amount for order in session.scalars(sa.select(attempts.Order))}
+        found = {order.is_verified: order.amount for order in session.scalars(sa.select(Order))}
 
     assert found == {True: 124900, False: 1}
 
@@ -201,7 +203,8 @@ def test_a_page_that_reports_its_payment_settles_the_ticket(database: Database, 
         digest.digest_all(session, PACE, clock.now)
         attempt = session.scalars(sa.select(Attempt)).one()
         order = attempts.order_of(session, attempt)
-        assert order is not None and order.paid_at is not None
+        assert order is not None
+        assert order.paid_at is not None
         assert tickets.unfinished_of(session, order) == []
 
 

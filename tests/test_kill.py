@@ -4,7 +4,7 @@ import random
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -92,7 +92,7 @@ class Shopper(threading.Thread):
                     break
                 time.sleep(0.05)
 
-    def _report(self, attempt: dict[str, object]) -> str | None:
+    def _report(self, attempt: Mapping[str, object]) -> str | None:
         """The reference that the shopper is shown, or None when no such page came back."""
         try:
             panel = self._pool.request(

@@ -61,7 +61,11 @@ def offered(answer: TestResponse) -> list[str]:
 @pytest.mark.parametrize(
     ("status", "said", "ways"),
     [
-        ("requires_payment_method", "You have not been charged", ["retry", "method", "device", "payment_link", "person", "report"]),
+        (
+            "requires_payment_method",
+            "You have not been charged",
+            ["retry", "method", "device", "payment_link", "person", "report"],
+        ),
         ("processing", "We do not know yet if you were charged", ["person", "report"]),
         ("requires_capture", "The money is reserved, not taken", ["person", "report"]),
         ("succeeded", "You have paid. There is nothing left to do", []),
@@ -171,7 +175,9 @@ def test_an_open_panel_stops_asking_after_an_hour(client: FlaskClient, cast: Cas
     assert client.get(f"/help/{token}/live").status_code == 286
 
 
-def test_a_link_pays_the_order_once(client: FlaskClient, cast: Cast, provider: FakeProvider, database: Database) -> None:
+def test_a_link_pays_the_order_once(
+    client: FlaskClient, cast: Cast, provider: FakeProvider, database: Database
+) -> None:
     token = open_panel(client, cast)
     client.post(f"/help/{token}/check")
     link = pay_link(client, token)
@@ -184,7 +190,9 @@ def test_a_link_pays_the_order_once(client: FlaskClient, cast: Cast, provider: F
 
 
 def pay_link(client: FlaskClient, token: str) -> str:
-    found = re.search(r'value="http://localhost:8000(/pay/[^"]+)"', client.post(f"/help/{token}/choose/payment_link").text)
+    found = re.search(
+        r'value="http://localhost:8000(/pay/[^"]+)"', client.post(f"/help/{token}/choose/payment_link").text
+    )
     assert found
     return found[1]
 
@@ -219,7 +227,9 @@ def test_a_provider_that_fails_while_taking_the_money_can_be_asked_again_without
     assert len({each["key"] for each in provider.taken}) == 1
 
 
-def test_an_expired_link_takes_nothing_and_says_so(client: FlaskClient, cast: Cast, clock: Clock, provider: FakeProvider) -> None:
+def test_an_expired_link_takes_nothing_and_says_so(
+    client: FlaskClient, cast: Cast, clock: Clock, provider: FakeProvider
+) -> None:
     token = open_panel(client, cast)
     client.post(f"/help/{token}/check")
     link = pay_link(client, token)
@@ -230,7 +240,9 @@ def test_an_expired_link_takes_nothing_and_says_so(client: FlaskClient, cast: Ca
 
 
 @pytest.mark.parametrize("page", ["help", "pay", "status", "rate", "again", "continue"])
-def test_a_link_that_is_not_ours_meets_a_helpful_page(client: FlaskClient, cast: Cast, tokens: Tokens, page: str) -> None:
+def test_a_link_that_is_not_ours_meets_a_helpful_page(
+    client: FlaskClient, cast: Cast, tokens: Tokens, page: str
+) -> None:
     for token in ("nonsense", tokens.sign(Purpose.FORM, 1), Tokens("stranger").sign(Purpose(page), 1)):
         answer = client.get(f"/{page}/{token}")
         assert answer.status_code == 404
@@ -313,7 +325,13 @@ def test_the_first_answer_stands_and_a_later_one_is_a_note(
 
 
 def test_trying_again_leads_to_a_fresh_link_unless_the_order_is_paid(
-    client: FlaskClient, cast: Cast, ticket: Ticket, tokens: Tokens, provider: FakeProvider, clock: Clock, database: Database
+    client: FlaskClient,
+    cast: Cast,
+    ticket: Ticket,
+    tokens: Tokens,
+    provider: FakeProvider,
+    clock: Clock,
+    database: Database,
 ) -> None:
     address = f"/again/{tokens.sign(Purpose.AGAIN, ticket.id)}"
     assert heading(client.get(address)) == "Pay order D-1001"
@@ -329,14 +347,18 @@ def test_trying_again_leads_to_a_fresh_link_unless_the_order_is_paid(
         assert session.scalars(sa.select(Ticket.status)).one() == Status.RESOLVED
 
 
-def test_another_device_is_sent_to_the_shops_checkout(client: FlaskClient, cast: Cast, ticket: Ticket, tokens: Tokens) -> None:
+def test_another_device_is_sent_to_the_shops_checkout(
+    client: FlaskClient, cast: Cast, ticket: Ticket, tokens: Tokens
+) -> None:
     address = f"/continue/{tokens.sign(Purpose.CONTINUE, ticket.attempt_id)}"
     assert heading(client.get(address)) == "Go on with order D-1001"
     assert client.post(address).location == "http://127.0.0.1:8001/checkout/D-1001?method="
     assert "form-action 'self' http://127.0.0.1:8001" in client.get(address).headers["Content-Security-Policy"]
 
 
-def test_every_page_forbids_inline_script_and_style(client: FlaskClient, cast: Cast, ticket: Ticket, tokens: Tokens) -> None:
+def test_every_page_forbids_inline_script_and_style(
+    client: FlaskClient, cast: Cast, ticket: Ticket, tokens: Tokens
+) -> None:
     pages = [f"/status/{tokens.sign(Purpose.STATUS, ticket.id)}", "/frame/demo", "/nothing", "/desk/login"]
     for page in pages:
         answer = client.get(page)
@@ -344,4 +366,6 @@ def test_every_page_forbids_inline_script_and_style(client: FlaskClient, cast: C
         assert "unsafe" not in policy
         assert "default-src 'none'" in policy
         assert not re.search(r"<style|<script(?![^>]*src=)| style=| on\w+=", answer.text)
-    assert "frame-ancestors 'self' http://127.0.0.1:8001" in client.get("/frame/demo").headers["Content-Security-Policy"]
+    assert (
+        "frame-ancestors 'self' http://127.0.0.1:8001" in client.get("/frame/demo").headers["Content-Security-Policy"]
+    )

@@ -23,12 +23,17 @@ QUESTION = Question(order="D-1001", payment=None)
         (None, ChargeState.NOT_CHARGED),
     ],
 )
-def test_each_status_means_what_the_provider_says(provider: FakeProvider, status: str | None, state: ChargeState) -> None:
+def test_each_status_means_what_the_provider_says(
+    provider: FakeProvider, status: str | None, state: ChargeState
+) -> None:
     provider.status = status
     assert DemoProvider({"url": provider.url}).ask(QUESTION).state is state
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"status": "succeeded"}', b'{"id":1,"status":"succeeded","amount":null,"currency":1}'])
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"<html>", b"[]", b'{"status": "succeeded"}', b'{"id":1,"status":"succeeded","amount":null,"currency":1}'],
+)
 def test_an_answer_of_another_shape_is_no_answer(provider: FakeProvider, body: bytes) -> None:
     provider.body = body
     with pytest.raises(ProviderDown):

@@ -118,9 +118,7 @@ def test_the_manual_link_pays_the_order_and_the_panel_says_so(stage: Stage, open
         ("error", "You have not been charged"),
     ],
 )
-def test_each_way_of_getting_stuck_is_told_truthfully(
-    stage: Stage, page: Page, scenario: str, said: str
-) -> None:
+def test_each_way_of_getting_stuck_is_told_truthfully(stage: Stage, page: Page, scenario: str, said: str) -> None:
     stage.check_out(page, scenario)
     panel = stage.panel(page)
     panel.get_by_role("button", name="Is your payment stuck?").click()

@@ -1,12 +1,12 @@
 """Agents: who may sign in to the desk, and for which shops."""
 
+from datetime import datetime
+
 import sqlalchemy as sa
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from email_validator import EmailNotValidError, validate_email
 from sqlalchemy.orm import Mapped, Session, mapped_column
-
-from datetime import datetime
 
 from widget.database import Base, Id, Instant, Line, Word, to
 from widget.errors import Malformed, NotFound

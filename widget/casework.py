@@ -54,9 +54,13 @@ def change_status(
     session: Session, shop: Shop, ticket: Ticket, status: Status, *, agent: Agent, pace: Pace, now: datetime
 ) -> None:
     """An agent moves the ticket. Resolving it tells the customer, with a way to try again if it is unpaid."""
+    tickets.hold(session, ticket)
     if not tickets.move(session, ticket, status, now, agent=agent, because="set by an agent"):
         return
     if status is Status.RESOLVED:
+        # The mail about the solution holds the last reply, so one that is still unsent need not go out beside it.
+        if last := tickets.last_reply(session, ticket):
+            followups.cancel(session, ticket, [Kind.REPLY], "told with the solution", now, message=last)
         round_of = len([each for each in tickets.changes_of(session, ticket) if each.status == Status.RESOLVED])
         followups.owe(session, ticket, Kind.RESOLVED, due_at=now, now=now, about=f"ticket:{ticket.id}:{round_of}")
         _remind_later(session, ticket, pace.of(shop), now)

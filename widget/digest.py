@@ -4,11 +4,10 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
-import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from widget import attempts, beacons, payments, signals, stalls
-from widget.attempts import Attempt, AttemptContext, Stage
+from widget.attempts import Attempt, Stage
 from widget.beacons import Beacon, BeaconIn, SignalIn
 from widget.browsers import allowed_facts
 from widget.casework import Pace

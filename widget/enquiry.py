@@ -1,5 +1,7 @@
-"""Enquiry: asks the provider what happened to the money. An edge step: it talks to the network between two transactions,
-so that no lock is held while somebody else's server thinks."""
+"""Enquiry: asks the provider what happened to the money.
+
+An edge step: it talks to the network between two transactions, so that no lock is held while another server thinks.
+"""
 
 import structlog
 from sqlalchemy.orm import Session

@@ -106,14 +106,18 @@ def owe(
     insert_once(session, FollowUp, values, unique=["subject_key"])
 
 
-def cancel(session: Session, ticket: Ticket, kinds: list[Kind], because: str, now: datetime) -> None:
-    """Take back promises that are not kept yet. One that is being sent is checked again right before it leaves."""
-    session.execute(
-        sa.update(FollowUp)
-        .filter_by(ticket_id=ticket.id)
-        .where(FollowUp.kind.in_([kind.value for kind in kinds]), _is_open())
-        .values(cancelled_at=now, cancelled_because=because)
-    )
+def cancel(
+    session: Session, ticket: Ticket, kinds: list[Kind], because: str, now: datetime, *, message: Message | None = None
+) -> None:
+    """Take back promises that are not kept yet, or only the one about this message.
+
+    One that is being sent is checked again right before it leaves.
+    """
+    theirs = sa.update(FollowUp).where(FollowUp.ticket_id == ticket.id, _is_open())
+    theirs = theirs.where(FollowUp.kind.in_([kind.value for kind in kinds]))
+    if message is not None:
+        theirs = theirs.where(FollowUp.message_id == message.id)
+    session.execute(theirs.values(cancelled_at=now, cancelled_because=because))
 
 
 def bring_forward(session: Session, ticket: Ticket, kind: Kind, due_at: datetime) -> None:
@@ -135,7 +139,7 @@ def push_back(session: Session, ticket: Ticket, kind: Kind, due_at: datetime) ->
 
 
 def claim(session: Session, worker: str, now: datetime, *, lease: timedelta, limit: int = 20) -> list[FollowUp]:
-    """Lease follow-ups that are due. No two workers hold the same one, and a dead worker's come back after the lease."""
+    """Lease follow-ups that are due. No two workers hold the same one, and a dead worker's come back in the end."""
     is_free = sa.or_(FollowUp.claimed_until.is_(None), FollowUp.claimed_until <= now)
     due = session.scalars(
         sa.select(FollowUp)

@@ -24,7 +24,7 @@ from widget.orders import Order
 from widget.paths import STATIC, TEMPLATES
 from widget.providers import ChargeState
 from widget.shops import Profile, Shop
-from widget.tickets import Author, Message, Ticket
+from widget.tickets import Message, Ticket
 from widget.tokens import LIFETIMES, Purpose
 
 TEXT_COLUMNS = 72
@@ -157,7 +157,7 @@ def _case(session: Session, follow_up: FollowUp, now: datetime) -> Case:
     order = tickets.order_of(session, ticket)
     message = session.get_one(Message, follow_up.message_id) if follow_up.message_id else None
     if message is None and follow_up.kind == Kind.RESOLVED:
-        message = _last_answer(session, ticket)
+        message = tickets.last_reply(session, ticket)
     return Case(
         shop=shop,
         profile=shop.settled,
@@ -169,11 +169,6 @@ def _case(session: Session, follow_up: FollowUp, now: datetime) -> Case:
         agent=session.get(Agent, message.agent_id) if message and message.agent_id else None,
         now=now,
     )
-
-
-def _last_answer(session: Session, ticket: Ticket) -> Message | None:
-    said = tickets.messages_of(session, ticket, notes=False)
-    return next((each for each in reversed(said) if each.author == Author.AGENT), None)
 
 
 def _references(session: Session, follow_up: FollowUp) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 from pydantic import BaseModel, ConfigDict, Field, field_validator
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy.orm import Mapped, Session
 
 from widget.database import Base, Currency, Id, Instant, Key, Line, Minor, Word, insert_once, to
 from widget.money import MAX_MINOR, Money, is_currency

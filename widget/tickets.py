@@ -146,6 +146,12 @@ def messages_of(session: Session, ticket: Ticket, *, notes: bool) -> list[Messag
     return list(session.scalars(query if notes else query.where(Message.is_note.is_(False))))
 
 
+def last_reply(session: Session, ticket: Ticket) -> Message | None:
+    """What an agent last told the customer."""
+    said = sa.select(Message).filter_by(ticket_id=ticket.id, author=Author.AGENT.value, is_note=False)
+    return session.scalars(said.order_by(Message.id.desc()).limit(1)).first()
+
+
 def changes_of(session: Session, ticket: Ticket) -> list[StatusChange]:
     return list(session.scalars(sa.select(StatusChange).filter_by(ticket_id=ticket.id).order_by(StatusChange.id)))
 

@@ -10,7 +10,7 @@ from datetime import timedelta
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from widget import beacons, clock, digest, enquiry, followups, letters
+from widget import beacons, clock, digest, enquiry, followups, letters, logs
 from widget.addresses import Addresses
 from widget.casework import Pace, pace_of
 from widget.database import Database
@@ -48,7 +48,7 @@ class Worker:
                 continue
             except Exception as error:
                 # A bug in one row must not stop the mails of all others; the lease brings the row back later.
-                log.error("worker_unexpected", error=type(error).__name__, exc_info=True)
+                log.error("worker_unexpected", error=type(error).__name__, places=logs.places(error))
                 self._stopping.wait(TROUBLE_SECONDS)
                 continue
             if not is_busy:
@@ -95,7 +95,7 @@ class Worker:
             raise
         except Exception as error:
             # A letter that cannot be composed must not hold up the others; it ends where agents see it.
-            log.error("mail_broken", follow_up=follow_up_id, error=type(error).__name__, exc_info=True)
+            log.error("mail_broken", follow_up=follow_up_id, error=type(error).__name__, places=logs.places(error))
             self._note_failure(follow_up_id, f"The mail could not be composed: {type(error).__name__}.")
         else:
             with self._database.write() as session:

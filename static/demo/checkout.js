@@ -2,28 +2,6 @@
 
 import { choose, scenario } from "./controls.js";
 
-// Calls made before Unjam has loaded wait in `q`; when it never loads, nothing else changes.
-window.Unjam = window.Unjam || {
-  q: [],
-  track(p, o) {
-    this.q.push(["track", p, o]);
-    return p;
-  },
-  attempt(o) {
-    const c = [];
-    const a = {};
-    for (const m of ["stage", "paid", "failed", "left"]) a[m] = (x) => c.push([m, x, Date.now()]);
-    this.q.push(["attempt", o, c, a, Date.now()]);
-    return a;
-  },
-  on(e, f) {
-    this.q.push(["on", e, f]);
-  },
-  open() {
-    this.q.push(["open"]);
-  },
-};
-
 const WAITING = "Processing your payment. Please keep this page open.";
 const NO_CONNECTION = "We could not reach the payment service. Check your connection, then press Pay again.";
 

@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-CONNECTIONS = 32
 _PATIENCE_SECONDS = 20
 
 
@@ -28,11 +27,11 @@ class _Connection:
     received: bytes = b""
 
 
-def drive(port: int, requests: Iterable[bytes], seconds: float) -> Outcome:
+def drive(port: int, requests: Iterable[bytes], seconds: float, connections: int) -> Outcome:
     """Send the requests until they or the seconds are used up. Each of them is a whole HTTP/1.1 request."""
     outcome, pending, started_at = Outcome(), iter(requests), time.perf_counter()
     with selectors.DefaultSelector() as selector:
-        for number in range(CONNECTIONS):
+        for number in range(connections):
             connection = _Connection(_connect(port, number))
             selector.register(connection.socket, selectors.EVENT_READ, connection)
             if not _send_next(connection, pending):

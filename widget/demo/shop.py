@@ -7,7 +7,18 @@ from pathlib import Path
 from typing import Any
 
 from email_validator import EmailNotValidError, validate_email
-from flask import Flask, Response, abort, current_app, jsonify, redirect, render_template, request, url_for
+from flask import (
+    Flask,
+    Response,
+    abort,
+    current_app,
+    jsonify,
+    redirect,
+    render_template,
+    request,
+    send_from_directory,
+    url_for,
+)
 from werkzeug.exceptions import NotFound
 from werkzeug.wrappers import Response as AnyResponse
 
@@ -137,6 +148,7 @@ def _route(shop: Flask) -> None:
     shop.add_url_rule("/checkout/<reference>/bank", view_func=let_bank_decide, methods=["POST"])
     shop.add_url_rule("/thanks/<reference>", view_func=thanks)
     shop.add_url_rule("/talk/<any(chat, messenger):kind>", view_func=talk)
+    shop.add_url_rule("/unjam-stub.js", view_func=stub)
     shop.add_url_rule("/health", view_func=health)
 
 
@@ -214,6 +226,10 @@ def thanks(reference: str) -> str:
 
 def talk(kind: str) -> str:
     return render_template("demo/talk.html", kind=kind)
+
+
+def stub() -> Response:
+    return send_from_directory(STATIC / "embed", "stub.js")
 
 
 def health() -> dict[str, str]:

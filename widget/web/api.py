@@ -75,7 +75,7 @@ def _idempotency_key() -> str:
     key = request.headers.get("Idempotency-Key", "").strip()
     if not key or len(key) > MAX_KEY_CHARS or not key.isprintable():
         raise Malformed(
-            f"Send an Idempotency-Key header of up to {MAX_KEY_CHARS} characters, for instance the provider's payment id."
+            f"Send an Idempotency-Key header of up to {MAX_KEY_CHARS} characters, such as the provider's payment id."
         )
     return key
 

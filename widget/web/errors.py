@@ -6,6 +6,7 @@ from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException, TooManyRequests
 
+from widget import logs
 from widget.errors import Problem
 
 log = structlog.get_logger()
@@ -60,8 +61,7 @@ def _on_database(error: OperationalError) -> tuple[Response | str, int]:
 
 
 def _on_bug(error: Exception) -> tuple[Response | str, int]:
-    # Only the type and place: a message may quote what a customer typed.
-    log.error("unexpected", error=type(error).__name__, endpoint=request.endpoint, exc_info=True)
+    log.error("unexpected", error=type(error).__name__, endpoint=request.endpoint, places=logs.places(error))
     return _answer(500, "internal", *_PAGES[500])
 
 

@@ -9,8 +9,22 @@ from limits import parse as parse_limit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sqlalchemy.orm import Session
 
-from widget import attempts, casework, charges, clock, digest, enquiry, evidence, links, offers, orders, shops, signals
-from widget import stalls, tickets
+from widget import (
+    attempts,
+    casework,
+    charges,
+    clock,
+    digest,
+    enquiry,
+    evidence,
+    links,
+    offers,
+    orders,
+    shops,
+    signals,
+    stalls,
+    tickets,
+)
 from widget.attempts import Attempt, AttemptContext, Stage
 from widget.browsers import allowed_facts
 from widget.diagnosis import diagnose
