@@ -37,11 +37,14 @@ REPLY = replace(
     in_reply_to="opened.1",
     references=("opened.1",),
 )
+RATING = replace(
+    REPLY, mail_id="rating.3", text="How was the help?\n", in_reply_to="reply.2", references=("opened.1", "reply.2")
+)
 
 
 @pytest.fixture
 def filled(settings: Settings, database: Database) -> Database:
-    """A database whose mailbox holds one thread of two mails, and one mail to somebody else."""
+    """A database whose mailbox holds one thread of three mails, and one mail to somebody else."""
     fill(settings, database)
     return database
 
@@ -57,7 +60,7 @@ def unjam(sqlite_url: str, tmp_path: Path) -> Iterator[Running]:
 
 def fill(settings: Settings, database: Database) -> None:
     with outbox_for(settings, database).open() as post:
-        for mail in (OPENED, replace(OPENED, mail_id="opened.9", recipient="kim@example.com"), REPLY):
+        for mail in (OPENED, replace(OPENED, mail_id="opened.9", recipient="kim@example.com"), REPLY, RATING):
             post.send(mail, lambda: True)
 
 
@@ -71,7 +74,11 @@ def test_letters_are_kept_by_thread_the_newest_first(filled: Database) -> None:
         threads = mailbox.threads(session)
 
     assert [thread.recipient for thread in threads] == ["sam@example.com", "kim@example.com"]
-    assert [each.first_line for each in threads[0].letters] == ["Ada has answered you", "We have your report"]
+    assert [each.first_line for each in threads[0].letters] == [
+        "How was the help?",
+        "Ada has answered you",
+        "We have your report",
+    ]
     assert threads[0].subject == OPENED.subject
 
 
@@ -83,9 +90,9 @@ def test_a_letter_is_unread_until_this_visitor_opens_it(app: Flask, client: Flas
     before = client.get("/mailbox/").text.count("letter-unread")
     client.get(f"/mailbox/{letter_id(filled, REPLY)}")
 
-    assert before == 3
-    assert client.get("/mailbox/").text.count("letter-unread") == 2
-    assert app.test_client().get("/mailbox/").text.count("letter-unread") == 3
+    assert before == 4
+    assert client.get("/mailbox/").text.count("letter-unread") == 3
+    assert app.test_client().get("/mailbox/").text.count("letter-unread") == 4
 
 
 def test_a_letter_is_shown_as_text_and_as_it_travelled(client: FlaskClient, filled: Database) -> None:

@@ -1,8 +1,8 @@
 """The demo provider: a small payment service over HTTP that the demo shop runs (`widget.demo.provider`).
 
 Wire format: GET /provider/payments?order=REF answers the order's furthest payment as {"id", "order", "status",
-"amount", "currency"}, or 404; POST /provider/payments with an Idempotency-Key takes a payment at once. Statuses are those of a
-Stripe PaymentIntent.
+"amount", "currency"}, or 404; POST /provider/payments with an Idempotency-Key takes a payment at once. Statuses are
+those of a Stripe PaymentIntent.
 """
 
 from typing import Any
