@@ -1,18 +1,21 @@
 """Beacons come in fast, are kept once, and become attempts, signals, stalls and payments."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy.orm import Session
 
 from tests.cast import ORIGIN, PACE, Cast, key
 from tests.conftest import Clock
 from widget import attempts, beacons, digest, signals, stalls, tickets
 from widget.attempts import Attempt
-from widget.beacons import Beacon
+from widget.beacons import Arrival, Beacon
 from widget.database import Database
 from widget.orders import Order
 
@@ -179,14 +182,18 @@ def test_a_forged_amount_is_unverified_and_leaves_the_signed_order_alone(
     assert found == {True: 124900, False: 1}
 
 
+def arrive(session: Session, cast: Cast, clock: Clock, body: dict[str, Any]) -> bool:
+    parsed = beacons.parse(json.dumps(body).encode(), clock.now)
+    return beacons.accept(session, [Arrival(cast.shop.id, parsed, None, clock.now)]) == [True]
+
+
 def test_a_late_signal_never_turns_a_stage_back(database: Database, cast: Cast, clock: Clock) -> None:
     attempt_key = key()
     late = [{"seq": 0, "at": 0, "name": "stage", "data": {"stage": "submitted"}}]
     soon = [{"seq": 5, "at": 9, "name": "stage", "data": {"stage": "confirming"}}]
     with database.write() as session:
-        for body in (soon, late):
-            raw = json.dumps(beacon(cast, attempt=attempt_key, signals=body)).encode()
-            beacons.accept(session, cast.shop.id, beacons.parse(raw, clock.now), None, clock.now)
+        for told in (soon, late):
+            assert arrive(session, cast, clock, beacon(cast, attempt=attempt_key, signals=told))
         digest.digest_all(session, PACE, clock.now)
         attempt = session.scalars(sa.select(Attempt)).one()
 
@@ -198,14 +205,26 @@ def test_a_page_that_reports_its_payment_settles_the_ticket(database: Database, 
     with database.write() as session:
         paid = [{"seq": 9, "at": 9, "name": "paid", "data": {}}]
         for body in (beacon(cast, attempt=attempt_key), beacon(cast, attempt=attempt_key, signals=paid)):
-            parsed = beacons.parse(json.dumps(body).encode(), clock.now)
-            beacons.accept(session, cast.shop.id, parsed, None, clock.now)
+            assert arrive(session, cast, clock, body)
         digest.digest_all(session, PACE, clock.now)
         attempt = session.scalars(sa.select(Attempt)).one()
         order = attempts.order_of(session, attempt)
         assert order is not None
         assert order.paid_at is not None
         assert tickets.unfinished_of(session, order) == []
+
+
+def test_beacons_that_arrive_together_are_each_kept_or_refused_on_their_own(
+    cast: Cast, app: Flask, database: Database
+) -> None:
+    replayed = beacon(cast)
+    assert send(app.test_client(), replayed) == 204
+    changed = replayed | {"facts": {"language": "de"}}
+    bodies = [beacon(cast) for _ in range(30)] + [replayed, changed]
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(lambda body: send(app.test_client(), body), bodies))
+    assert answers == [204] * 31 + [409]
+    assert stored(database) == 31
 
 
 def test_digested_beacons_are_forgotten_once_they_cannot_be_replayed(

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cache
 from typing import Annotated, Any
 
 import sqlalchemy as sa
@@ -97,11 +98,21 @@ class Database:
 
 def insert_once(session: Session, model: type[Base], values: dict[str, Any], unique: Sequence[str]) -> int | None:
     """Insert a row unless one with the same `unique` columns exists. Returns its id, or None if it was there."""
-    dialect = session.get_bind().dialect.name
-    insert: Any = postgresql.insert if dialect == "postgresql" else sqlite.insert
-    statement = insert(model).values(**values).on_conflict_do_nothing(index_elements=list(unique))
-    result: int | None = session.scalar(statement.returning(model.__table__.c.id))
+    statement = _insert_once(session.get_bind().dialect.name, model, tuple(unique))
+    result: int | None = session.scalar(statement, values)
     return result
+
+
+@cache
+def _insert_once(dialect: str, model: type[Base], unique: tuple[str, ...]) -> Any:
+    # Building the statement takes as long as running it, so each is built once.
+    return insert_new(dialect, model, unique).returning(model.__table__.c.id)
+
+
+def insert_new(dialect: str, model: type[Base], unique: tuple[str, ...]) -> Any:
+    """An INSERT that passes over rows whose `unique` columns are there already, for one of the two dialects."""
+    insert: Any = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    return insert(model.__table__).on_conflict_do_nothing(index_elements=unique)
 
 
 def _engine(url: str) -> sa.Engine:

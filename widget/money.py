@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cache
 
 from babel import Locale, UnknownLocaleError
 from babel.numbers import format_currency, get_currency_precision, list_currencies
@@ -26,8 +27,13 @@ class Money:
         return format_currency(self.major, self.currency, locale=known_locale(locale))
 
 
+@cache
+def _currencies() -> frozenset[str]:
+    return frozenset(list_currencies())
+
+
 def is_currency(code: str) -> bool:
-    return code in list_currencies()
+    return code in _currencies()
 
 
 def known_locale(tag: str | None) -> str:

@@ -16,7 +16,7 @@ class SettingsError(Exception):
 
 
 class Settings(BaseSettings):
-    model_config = SettingsConfigDict(env_prefix="UNJAM_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="UNJAM_", env_ignore_empty=True, extra="ignore", frozen=True)
 
     environment: Literal["production", "demo", "test"] = "production"
     secret_key: SecretStr = SecretStr("")

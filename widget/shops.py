@@ -6,6 +6,7 @@ import re
 import secrets
 from datetime import datetime, time, timedelta
 from enum import StrEnum
+from functools import cache
 from typing import Any, Literal
 from urllib.parse import quote, urlsplit
 from zoneinfo import ZoneInfo, available_timezones
@@ -129,7 +130,7 @@ class Profile(BaseModel):
     @field_validator("time_zone")
     @classmethod
     def _is_known(cls, value: str) -> str:
-        if value not in available_timezones():
+        if value not in _time_zones():
             raise ValueError("must be an IANA time zone such as Africa/Johannesburg")
         return value
 
@@ -157,6 +158,12 @@ class Profile(BaseModel):
         """The shop's name for a method, or a readable form of its id."""
         known = {each.id: each.label for each in self.methods}
         return known.get(method, method.replace("_", " ").capitalize()) if method else None
+
+
+@cache
+def _time_zones() -> set[str]:
+    # Reads the whole folder of zones, so once is enough.
+    return available_timezones()
 
 
 def origin_of(address: str) -> str:

@@ -41,6 +41,7 @@ def create_app(settings: Settings, database: Database | None = None) -> Flask:
     limits.limiter.init_app(app)
     csrf.init_app(app)
     _register(app, settings)
+    app.wsgi_app = beacons.Door(app.wsgi_app, app.extensions["unjam"])  # type: ignore[method-assign]
     if settings.trusted_proxies:
         hops = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]

@@ -1,40 +1,75 @@
-"""POST /api/v1/beacons: authenticate, parse, store, answer 204. Nothing is thought about here."""
+"""POST /api/v1/beacons: authenticate, parse, store, answer 204. Nothing is thought about here.
+
+A beacon is taken in at a door in front of Flask, whose routing, hooks and context would cost as much again as all that
+is done here. What the door refuses goes on to Flask, so that there is still one place where failures become HTTP.
+"""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from flask import Blueprint, request
 from limits import parse as parse_limit
+from werkzeug.exceptions import MethodNotAllowed
+from werkzeug.wsgi import get_input_stream
 
 from widget import beacons, clock
-from widget.errors import TooLarge, UnknownSite, WrongOrigin
-from widget.web.context import services
+from widget.beacons import Arrival
+from widget.errors import UnknownSite, WrongOrigin
+from widget.web.context import Services
+from widget.web.inbox import Inbox
 from widget.web.limits import hit
-from widget.web.sites import site_of
+from widget.web.sites import Sites
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 blueprint = Blueprint("beacons", __name__)
 
+PATH = "/api/v1/beacons"
 # A checkout sends a handful; a shop's whole traffic fits many times over.
 PER_ATTEMPT = parse_limit("120/minute")
 PER_SITE = parse_limit("600/second")
 PER_ADDRESS = parse_limit("1200/minute")
+MAX_AGENT_CHARS = 500
+_REFUSAL = "unjam.beacon_refusal"
 
 
-@blueprint.post("/api/v1/beacons")
-def receive() -> tuple[str, int]:
-    if (request.content_length or 0) > beacons.MAX_BYTES:
-        raise TooLarge(f"A beacon has at most {beacons.MAX_BYTES} bytes; send the signals in several.")
-    now = clock.now()
-    parsed = beacons.parse(request.get_data(cache=False), now)
-    site = site_of(parsed.beacon.site)
-    if site is None:
-        raise UnknownSite("Check the data-site value of the script tag against `unjam shops`.")
-    if request.headers.get("Origin") not in site.origins:
-        raise WrongOrigin("Add the checkout's origin with `unjam shop-set SITE --origin https://…`.")
-    hit(PER_ATTEMPT, "beacon", parsed.beacon.attempt.key)
-    hit(PER_SITE, "beacon", site.site)
-    hit(PER_ADDRESS, "beacon", request.remote_addr or "")
-    with services().database.write() as session:
-        beacons.accept(session, site.shop_id, parsed, _user_agent(), now)
-    return "", 204
+class Door:
+    """WSGI middleware that takes in beacons and passes everything else on."""
+
+    def __init__(self, inside: "WSGIApplication", services: Services) -> None:
+        self._inside = inside
+        self._sites, self._inbox = Sites(services.database), Inbox(services.database)
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        if environ.get("PATH_INFO") != PATH or environ.get("REQUEST_METHOD") != "POST":
+            return self._inside(environ, start_response)
+        try:
+            self._take_in(environ)
+        except Exception as refusal:  # whatever it is, Flask's error handlers say it
+            environ[_REFUSAL] = refusal
+            return self._inside(environ, start_response)
+        start_response("204 No Content", [])
+        return []
+
+    def _take_in(self, environ: "WSGIEnvironment") -> None:
+        now = clock.now()
+        raw = get_input_stream(environ, max_content_length=beacons.MAX_BYTES).read()
+        parsed = beacons.parse(raw, now)
+        site = self._sites.by_key(parsed.beacon.site)
+        if site is None:
+            raise UnknownSite("Check the data-site value of the script tag against `unjam shops`.")
+        if environ.get("HTTP_ORIGIN") not in site.origins:
+            raise WrongOrigin("Add the checkout's origin with `unjam shop-set SITE --origin https://…`.")
+        hit(PER_ATTEMPT, "beacon", parsed.beacon.attempt.key)
+        hit(PER_SITE, "beacon", site.site)
+        hit(PER_ADDRESS, "beacon", environ.get("REMOTE_ADDR") or "")
+        agent = (environ.get("HTTP_USER_AGENT") or "")[:MAX_AGENT_CHARS]
+        self._inbox.put(Arrival(site.shop_id, parsed, agent or None, now))
 
 
-def _user_agent() -> str | None:
-    return request.user_agent.string[:500] or None
+@blueprint.post(PATH)
+def refuse() -> str:
+    """Where a refused beacon arrives, to be answered like every other failure."""
+    refusal = request.environ.get(_REFUSAL)
+    raise refusal if isinstance(refusal, Exception) else MethodNotAllowed
