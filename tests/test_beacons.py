@@ -184,7 +184,7 @@ def test_a_forged_amount_is_unverified_and_leaves_the_signed_order_alone(
 
 def arrive(session: Session, cast: Cast, clock: Clock, body: dict[str, Any]) -> bool:
     parsed = beacons.parse(json.dumps(body).encode(), clock.now)
-    return beacons.accept(session, [Arrival(cast.shop.id, parsed, None, clock.now)]) == [True]
+    return beacons.accept(session.connection(), [Arrival(cast.shop.id, parsed, None, clock.now)]) == [True]
 
 
 def test_a_late_signal_never_turns_a_stage_back(database: Database, cast: Cast, clock: Clock) -> None:

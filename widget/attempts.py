@@ -85,6 +85,15 @@ class Attempt(Base):
         return Money(self.amount, self.currency) if self.amount and self.currency else None
 
 
+# Built once: to build it takes longer than to run it.
+_WITH_SHOP_AND_ORDER = (
+    sa.select(Attempt, Shop, Order)
+    .join(Shop, Shop.id == Attempt.shop_id)
+    .outerjoin(Order, Order.id == Attempt.order_id)
+    .where(Attempt.id == sa.bindparam("attempt_id"))
+)
+
+
 def open_for(session: Session, shop: Shop, context: AttemptContext, now: datetime) -> Attempt:
     """The attempt with this key, made on first sight; later contexts fill in what was not known yet."""
     order = orders.open_for(session, shop, context.order, now) if context.order else None
@@ -116,6 +125,12 @@ def open_for(session: Session, shop: Shop, context: AttemptContext, now: datetim
 
 def by_id(session: Session, attempt_id: int) -> Attempt:
     return session.get_one(Attempt, attempt_id)
+
+
+def with_shop_and_order(session: Session, attempt_id: int) -> tuple[Attempt, Shop, Order | None]:
+    """An attempt with what every screen about it shows, in one statement."""
+    row = session.execute(_WITH_SHOP_AND_ORDER, {"attempt_id": attempt_id}).one()
+    return row[0], row[1], row[2]
 
 
 def order_of(session: Session, attempt: Attempt) -> Order | None:

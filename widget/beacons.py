@@ -117,18 +117,18 @@ class Arrival:
     at: datetime
 
 
-def accept(session: Session, arrivals: Sequence[Arrival]) -> list[bool]:
+def accept(connection: sa.Connection, arrivals: Sequence[Arrival]) -> list[bool]:
     """Put beacons into the inbox. The same one again changes nothing.
 
     Returns for each whether it is well: False when other content came under its id before.
     """
-    inserted = session.execute(_insert(session.get_bind().dialect.name), [_row(each) for each in arrivals])
+    inserted = connection.execute(_insert(connection.dialect.name), [_row(each) for each in arrivals])
     new = {(row.shop_id, row.key) for row in inserted}
     told: dict[tuple[int, str], str] = {}
     for each in arrivals:
         key = (each.shop_id, each.parsed.beacon.id)
         if key not in told:
-            told[key] = each.parsed.fingerprint if key in new else _fingerprint_of(session, *key)
+            told[key] = each.parsed.fingerprint if key in new else _fingerprint_of(connection, *key)
     return [told[each.shop_id, each.parsed.beacon.id] == each.parsed.fingerprint for each in arrivals]
 
 
@@ -149,8 +149,8 @@ def _row(arrival: Arrival) -> dict[str, Any]:
     }
 
 
-def _fingerprint_of(session: Session, shop_id: int, key: str) -> str:
-    return session.scalars(sa.select(Beacon.fingerprint).filter_by(shop_id=shop_id, key=key)).one()
+def _fingerprint_of(connection: sa.Connection, shop_id: int, key: str) -> str:
+    return connection.scalars(sa.select(Beacon.fingerprint).filter_by(shop_id=shop_id, key=key)).one()
 
 
 def pending(session: Session, *, limit: int, attempt_key: str | None = None) -> list[Beacon]:

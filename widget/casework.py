@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
-from widget import followups, orders, tickets
+from widget import followups, tickets
 from widget.agents import Agent
 from widget.attempts import Attempt
 from widget.followups import Kind
@@ -40,8 +40,10 @@ def report(
     """The customer reports the attempt: one ticket, one "we have it", one reminder if it stays unpaid."""
     ticket, is_new = tickets.open_for(session, shop, attempt, email=email, words=words, locale=locale, now=now)
     if is_new:
-        followups.owe(session, ticket, Kind.OPENED, due_at=now, now=now)
-        _remind_later(session, ticket, pace.of(shop), now)
+        owed = {Kind.OPENED: now}
+        if _is_payable(session, ticket):
+            owed[Kind.REMINDER] = now + pace.of(shop).reminder
+        followups.owe_all(session, ticket, owed, now)
     return ticket
 
 
@@ -63,7 +65,10 @@ def change_status(
             followups.cancel(session, ticket, [Kind.REPLY], "told with the solution", now, message=last)
         round_of = len([each for each in tickets.changes_of(session, ticket) if each.status == Status.RESOLVED])
         followups.owe(session, ticket, Kind.RESOLVED, due_at=now, now=now, about=f"ticket:{ticket.id}:{round_of}")
-        _remind_later(session, ticket, pace.of(shop), now)
+        if _is_payable(session, ticket):
+            due_at = now + pace.of(shop).reminder
+            followups.owe(session, ticket, Kind.REMINDER, due_at=due_at, now=now)
+            followups.push_back(session, ticket, Kind.REMINDER, due_at)
         followups.owe(session, ticket, Kind.RATING, due_at=now + pace.of(shop).rating, now=now)
     if status is Status.CLOSED:
         followups.cancel(session, ticket, [Kind.REMINDER], "the ticket is closed", now)
@@ -78,10 +83,7 @@ def settle(session: Session, shop: Shop, ticket: Ticket, pace: Pace, now: dateti
     followups.bring_forward(session, ticket, Kind.RATING, due_at)
 
 
-def _remind_later(session: Session, ticket: Ticket, pace: Pace, now: datetime) -> None:
-    order = orders.locked(session, ticket.order_id) if ticket.order_id else None
-    if order is None or order.paid_at is not None:
-        return
-    due_at = now + pace.reminder
-    followups.owe(session, ticket, Kind.REMINDER, due_at=due_at, now=now)
-    followups.push_back(session, ticket, Kind.REMINDER, due_at)
+def _is_payable(session: Session, ticket: Ticket) -> bool:
+    """Whether something is left to pay, by the order that is held already."""
+    order = tickets.order_of(session, ticket)
+    return order is not None and order.paid_at is None

@@ -2,10 +2,10 @@
 
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from functools import cache
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -14,6 +14,7 @@ from sqlalchemy.orm import DeclarativeBase, Session, mapped_column
 from sqlalchemy.pool import ConnectionPoolEntry
 
 SQLITE_BUSY_TIMEOUT_MS = 10_000
+Row = TypeVar("Row", bound="Base")
 
 
 class UtcDateTime(sa.types.TypeDecorator[datetime]):
@@ -75,7 +76,7 @@ class Database:
         self.is_sqlite = self.engine.dialect.name == "sqlite"
         self._writer = self.engine.execution_options(unjam_writes=True)
         # SQLite has one writer. Queueing here, not in its busy handler, cuts the p99 of writes about 13-fold.
-        self._one_writer = threading.RLock() if self.is_sqlite else None
+        self._one_writer: AbstractContextManager[object] = threading.RLock() if self.is_sqlite else nullcontext()
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -85,12 +86,14 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Session]:
         """Commit when the block ends, roll back when it raises."""
-        if self._one_writer is None:
-            with Session(self._writer, expire_on_commit=False) as session, session.begin():
-                yield session
-            return
         with self._one_writer, Session(self._writer, expire_on_commit=False) as session, session.begin():
             yield session
+
+    @contextmanager
+    def write_rows(self) -> Iterator[sa.Connection]:
+        """A writing transaction for plain statements, without a session, which costs half as much again."""
+        with self._one_writer, self._writer.begin() as connection:
+            yield connection
 
     def dispose(self) -> None:
         self.engine.dispose()
@@ -101,6 +104,12 @@ def insert_once(session: Session, model: type[Base], values: dict[str, Any], uni
     statement = _insert_once(session.get_bind().dialect.name, model, tuple(unique))
     result: int | None = session.scalar(statement, values)
     return result
+
+
+def add_once(session: Session, model: type[Row], values: dict[str, Any], unique: Sequence[str]) -> Row | None:
+    """`insert_once` that returns the whole row, or None if it was there."""
+    insert = insert_new(session.get_bind().dialect.name, model, tuple(unique)).returning(*model.__table__.c)
+    return session.scalars(sa.select(model).from_statement(insert), values).one_or_none()
 
 
 @cache

@@ -3,12 +3,13 @@
 import secrets
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from widget import charges, tickets
-from widget.database import Base, Id, Instant, Key, Line, Text, Word, insert_once, to
+from widget.database import Base, Id, Instant, Key, Line, Text, Word, insert_new, insert_once, to
 from widget.errors import NotFound
 from widget.providers import ChargeState
 from widget.tickets import Message, Status, Ticket
@@ -91,19 +92,18 @@ def owe(
     about: str = "",
 ) -> None:
     """Promise an e-mail once. `about` tells apart several of one kind; replies are told apart by their message."""
-    subject = about or (f"message:{message.id}" if message else f"ticket:{ticket.id}")
-    values = {
-        "ticket_id": ticket.id,
-        "kind": kind.value,
-        "subject_key": f"{kind.value}:{subject}",
-        "message_id": message.id if message else None,
-        "mail_id": f"{kind.value}.{secrets.token_hex(12)}",
-        "created_at": now,
-        "due_at": due_at,
-        "next_try_at": due_at,
-        "tries": 0,
-    }
-    insert_once(session, FollowUp, values, unique=["subject_key"])
+    row = _promise(ticket, kind, due_at, now)
+    if message is not None:
+        row |= {"message_id": message.id, "subject_key": f"{kind.value}:message:{message.id}"}
+    if about:
+        row["subject_key"] = f"{kind.value}:{about}"
+    insert_once(session, FollowUp, row, unique=["subject_key"])
+
+
+def owe_all(session: Session, ticket: Ticket, due: dict[Kind, datetime], now: datetime) -> None:
+    """Promise several e-mails in one statement, each once in the life of the ticket."""
+    insert = insert_new(session.get_bind().dialect.name, FollowUp, ("subject_key",))
+    session.execute(insert, [_promise(ticket, kind, due_at, now) for kind, due_at in due.items()])
 
 
 def cancel(
@@ -283,3 +283,17 @@ def last_error(session: Session, follow_up: FollowUp) -> str:
     """What the latest try to send it said, or nothing when there was none."""
     query = sa.select(Delivery.detail).filter_by(follow_up_id=follow_up.id).order_by(Delivery.id.desc()).limit(1)
     return session.scalar(query) or ""
+
+
+def _promise(ticket: Ticket, kind: Kind, due_at: datetime, now: datetime) -> dict[str, Any]:
+    return {
+        "ticket_id": ticket.id,
+        "kind": kind.value,
+        "subject_key": f"{kind.value}:ticket:{ticket.id}",
+        "message_id": None,
+        "mail_id": f"{kind.value}.{secrets.token_hex(12)}",
+        "created_at": now,
+        "due_at": due_at,
+        "next_try_at": due_at,
+        "tries": 0,
+    }

@@ -44,6 +44,14 @@ class Order(Base):
         return Money(self.amount, self.currency)
 
 
+_LOCKED = (
+    sa.select(Order)
+    .where(Order.id == sa.bindparam("order_id"))
+    .with_for_update()
+    .execution_options(populate_existing=True)
+)
+
+
 class OrderContext(BaseModel):
     """What the shop's tag says about the order. Amounts in minor units; the signature is hex HMAC-SHA256."""
 
@@ -117,8 +125,7 @@ def by_reference(session: Session, shop: Shop, reference: str) -> Order | None:
 
 def locked(session: Session, order_id: int) -> Order:
     """The order, held until the transaction ends, so that a payment and a decision about it come one after another."""
-    query = sa.select(Order).where(Order.id == order_id).with_for_update()
-    return session.scalars(query.execution_options(populate_existing=True)).one()
+    return session.scalars(_LOCKED, {"order_id": order_id}).one()
 
 
 def settle(session: Session, order: Order, now: datetime) -> list[Order]:

@@ -39,7 +39,11 @@ class Shop(Base):
 
     @property
     def settled(self) -> "Profile":
-        return Profile.model_validate(self.profile)
+        """The profile, read once for as long as the stored one stays the same."""
+        held: tuple[dict[str, Any], Profile] | None = self.__dict__.get("_settled")
+        if held is None or held[0] is not self.profile:
+            held = self.__dict__["_settled"] = (self.profile, Profile.model_validate(self.profile))
+        return held[1]
 
 
 class ShopKey(Base):

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from widget import attempts, orders
 from widget.agents import Agent, address_of
 from widget.attempts import Attempt
-from widget.database import Base, Id, Instant, Key, Line, Text, insert_once, to
+from widget.database import Base, Id, Instant, Key, Line, Text, add_once, to
 from widget.errors import Malformed, NotFound, Refused
 from widget.orders import Order
 from widget.redaction import mask_card_numbers
@@ -88,6 +88,20 @@ class StatusChange(Base):
     at: Mapped[Instant]
 
 
+_IS_OF_THE_ATTEMPT = Ticket.attempt_id == sa.bindparam("attempt_id")
+_IS_OF_THE_ORDER = sa.and_(
+    Ticket.order_id == sa.bindparam("order_id"),
+    Ticket.email == sa.bindparam("email"),
+    Ticket.status.not_in([status.value for status in Status if status.is_done]),
+)
+_OPEN_ALREADY = (
+    sa.select(Ticket)
+    .where(sa.or_(_IS_OF_THE_ATTEMPT, _IS_OF_THE_ORDER))
+    .order_by(_IS_OF_THE_ATTEMPT.desc(), Ticket.id)
+    .limit(1)
+)
+
+
 def open_for(
     session: Session, shop: Shop, attempt: Attempt, *, email: str, words: str, locale: str, now: datetime
 ) -> tuple[Ticket, bool]:
@@ -100,15 +114,17 @@ def open_for(
     if attempt.order_id:
         # A payment that arrives at this moment waits, and then finds the ticket.
         orders.locked(session, attempt.order_id)
+    new = None
     ticket = _open_already(session, attempt, email)
-    is_new = ticket is None
     if ticket is None:
-        ticket, is_new = _insert(session, shop, attempt, email, locale, now)
-    if words and not _was_said(session, ticket, words):
+        ticket = new = _insert(session, shop, attempt, email, locale, now)
+    if ticket is None:  # another report of this attempt was faster
+        ticket = session.scalars(sa.select(Ticket).filter_by(attempt_id=attempt.id)).one()
+    if words and (new is not None or not _was_said(session, ticket, words)):
         _say(session, ticket, Author.CUSTOMER, words, now)
     if ticket.email != email:
         _say(session, ticket, Author.UNJAM, f"The report was repeated with the address {email}.", now, is_note=True)
-    return ticket, is_new
+    return ticket, new is not None
 
 
 def by_reference(session: Session, reference: str, shop_ids: list[int]) -> Ticket:
@@ -227,21 +243,11 @@ def words_of(text: str) -> str:
 
 
 def _open_already(session: Session, attempt: Attempt, email: str) -> Ticket | None:
-    ticket = of_attempt(session, attempt.id)
-    if ticket is None and attempt.order_id:
-        done = [status.value for status in Status if status.is_done]
-        ticket = session.scalars(
-            sa.select(Ticket)
-            .filter_by(order_id=attempt.order_id, email=email)
-            .where(Ticket.status.not_in(done))
-            .limit(1)
-        ).first()
-    return ticket
+    known = {"attempt_id": attempt.id, "order_id": attempt.order_id, "email": email}
+    return session.scalars(_OPEN_ALREADY, known).first()
 
 
-def _insert(
-    session: Session, shop: Shop, attempt: Attempt, email: str, locale: str, now: datetime
-) -> tuple[Ticket, bool]:
+def _insert(session: Session, shop: Shop, attempt: Attempt, email: str, locale: str, now: datetime) -> Ticket | None:
     values = {
         "shop_id": shop.id,
         "reference": _new_reference(),
@@ -254,9 +260,7 @@ def _insert(
         "answer_due_at": now + timedelta(hours=shop.settled.answer_within_hours),
         "changed_at": now,
     }
-    ticket_id = insert_once(session, Ticket, values, unique=["attempt_id"])
-    ticket = session.scalars(sa.select(Ticket).filter_by(attempt_id=attempt.id)).one()
-    return ticket, ticket_id is not None
+    return add_once(session, Ticket, values, unique=["attempt_id"])
 
 
 def _new_reference() -> str:

@@ -90,7 +90,8 @@ def open_panel() -> Response:
         attempts.learn_facts(attempt, allowed_facts(mask_all(opening.facts)))
         if not stalls.of(session, attempt.id):
             stalls.record(session, attempt, StallKind.ASKED, Stage(attempt.stage), SeenBy.SHOPPER, now)
-        case = _case(session, attempt, services().tokens.sign(Purpose.HELP, attempt.id))
+        token = services().tokens.sign(Purpose.HELP, attempt.id)
+        case = Case(shop, attempt, attempts.order_of(session, attempt), token)
     return _opening_screen(case)
 
 
@@ -287,11 +288,8 @@ def _checkout(case: Case, method: str | None) -> str | None:
 
 
 def _case_of(session: Session, attempt_id: int, token: str) -> Case:
-    return _case(session, attempts.by_id(session, attempt_id), token)
-
-
-def _case(session: Session, attempt: Attempt, token: str) -> Case:
-    return Case(session.get_one(Shop, attempt.shop_id), attempt, attempts.order_of(session, attempt), token)
+    attempt, shop, order = attempts.with_shop_and_order(session, attempt_id)
+    return Case(shop, attempt, order, token)
 
 
 def _attempt_id(token: str) -> int:
