@@ -3,8 +3,10 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from argon2 import PasswordHasher
 from itsdangerous import TimestampSigner
 
+import widget.agents
 import widget.clock
 
 pytest_plugins = [
@@ -34,3 +36,9 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     monkeypatch.setattr(widget.clock, "now", lambda: stopped.now)
     monkeypatch.setattr(TimestampSigner, "get_timestamp", lambda _signer: int(stopped.now.timestamp()))
     return stopped
+
+
+@pytest.fixture(autouse=True)
+def _cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hash passwords with as little work as argon2 allows; how much work it is in production is not what is tested."""
+    monkeypatch.setattr(widget.agents, "_hasher", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
-from playwright.sync_api import FrameLocator, Page
+from playwright.sync_api import FrameLocator, Locator, Page
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from tests.cast import PASSWORD
@@ -43,6 +43,17 @@ class Stage:
 
     def panel(self, page: Page) -> FrameLocator:
         return page.frame_locator("iframe[title='Payment help']")
+
+
+def press(target: Locator) -> None:
+    """Click, once the frame around it has stopped growing or shrinking to its new content."""
+    before, still = None, 0
+    while still < 3:
+        now = target.bounding_box()
+        still = still + 1 if now is not None and now == before else 0
+        before = now
+        target.page.wait_for_timeout(30)
+    target.click()
 
 
 def wait_until(look: Callable[[], Found | None], what: str) -> Found:

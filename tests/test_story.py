@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browsers import OpenPage
 from tests.cast import PASSWORD
-from tests.stage import Stage, wait_until
+from tests.stage import Stage, press, wait_until
 from widget.demo.keys import AGENT
 
 
@@ -29,13 +29,13 @@ def test_a_stuck_payment_becomes_help_a_ticket_emails_and_a_rating(stage: Stage,
     shopper = open_page(viewport={"width": 375, "height": 740})
     stage.check_out(shopper, "hang")
     panel = stage.panel(shopper)
-    panel.get_by_role("button", name="Is your payment stuck?").click()
+    press(panel.get_by_role("button", name="Is your payment stuck?"))
     expect(panel.get_by_role("heading", name="You have not been charged")).to_be_visible()
 
     # Nothing helps, so the shopper reports it, twice by a double click, and sees everything that is sent.
-    panel.get_by_role("button", name="Report it").click()
+    press(panel.get_by_role("button", name="Report it"))
     expect(panel.get_by_label("Your e-mail address")).to_have_value("sam@example.com")
-    panel.get_by_text("See everything that is sent").click()
+    press(panel.get_by_text("See everything that is sent"))
     expect(panel.get_by_text("Chrome").first).to_be_visible()
     panel.get_by_label("What happened?").fill("It turns and turns.")
     panel.get_by_role("button", name="Send the report").dblclick()
@@ -97,10 +97,10 @@ def test_the_manual_link_pays_the_order_and_the_panel_says_so(stage: Stage, open
     shopper = open_page()
     stage.check_out(shopper, "hang")
     panel = stage.panel(shopper)
-    panel.get_by_role("button", name="Is your payment stuck?").click()
-    panel.get_by_role("button", name="Get a payment link").click()
+    press(panel.get_by_role("button", name="Is your payment stuck?"))
+    press(panel.get_by_role("button", name="Get a payment link"))
     with shopper.context.expect_page() as opened:
-        panel.get_by_role("link", name="Open the payment page").click()
+        press(panel.get_by_role("link", name="Open the payment page"))
     payment = opened.value
     payment.get_by_role("button", name="Pay").click()
     expect(payment.get_by_role("heading", name="Paid. Thank you")).to_be_visible()
@@ -121,7 +121,7 @@ def test_the_manual_link_pays_the_order_and_the_panel_says_so(stage: Stage, open
 def test_each_way_of_getting_stuck_is_told_truthfully(stage: Stage, page: Page, scenario: str, said: str) -> None:
     stage.check_out(page, scenario)
     panel = stage.panel(page)
-    panel.get_by_role("button", name="Is your payment stuck?").click()
+    press(panel.get_by_role("button", name="Is your payment stuck?"))
     expect(panel.get_by_role("heading", name=said)).to_be_visible()
     offers_payment = panel.get_by_role("button", name="Try again safely")
     expect(offers_payment).to_have_count(1 if said == "You have not been charged" else 0)
@@ -129,15 +129,15 @@ def test_each_way_of_getting_stuck_is_told_truthfully(stage: Stage, page: Page, 
 
 def test_a_shopper_who_was_charged_though_the_page_hangs_is_taken_to_the_thanks(stage: Stage, page: Page) -> None:
     stage.check_out(page, "hang_charged")
-    stage.panel(page).get_by_role("button", name="Is your payment stuck?").click()
+    press(stage.panel(page).get_by_role("button", name="Is your payment stuck?"))
     page.wait_for_url("**/thanks/**")
 
 
 def test_trying_again_safely_frees_the_checkout_and_the_second_try_pays(stage: Stage, page: Page) -> None:
     stage.check_out(page, "hang")
     panel = stage.panel(page)
-    panel.get_by_role("button", name="Is your payment stuck?").click()
-    panel.get_by_role("button", name="Try again safely").click()
+    press(panel.get_by_role("button", name="Is your payment stuck?"))
+    press(panel.get_by_role("button", name="Try again safely"))
     page.get_by_text("Demo controls").click()
     page.get_by_label("Payment goes through").check()
     page.get_by_role("button", name="Pay").click()

@@ -49,7 +49,8 @@ def subjects(smtp: MailServer) -> list[str]:
 
 def pay(database: Database, clock: Clock) -> None:
     with database.write() as session:
-        shop, order = session.scalars(sa.select(Shop)).one(), session.scalars(sa.select(Order)).one()
+        shop = session.scalars(sa.select(Shop).filter_by(site="demo")).one()
+        order = session.scalars(sa.select(Order).filter_by(shop_id=shop.id)).one()
         payments.record(session, shop, order, Told("k", Source.SHOP, Money(124900, "ZAR")), PACE, clock.now)
 
 
@@ -282,3 +283,37 @@ def test_a_letter_that_cannot_be_composed_ends_where_agents_see_it_and_holds_up_
     assert [message["To"] for message in smtp.messages] == ["sam@example.com"]
     with database.read() as session:
         assert "could not be composed" in session.scalars(sa.select(Delivery.detail).filter_by(outcome="failed")).one()
+
+
+def test_a_payment_while_the_news_of_the_solution_leaves_takes_the_button_out_of_it(
+    worker: Worker, ticket: Ticket, smtp: MailServer, database: Database, clock: Clock
+) -> None:
+    worker.work_once()
+    with database.write() as session:
+        shop = session.scalars(sa.select(Shop)).one()
+        agent = Cast(session, site="other").agent()
+        mine = tickets.by_id(session, ticket.id)
+        casework.change_status(session, shop, mine, Status.RESOLVED, agent=agent, pace=PACE, now=clock.now)
+    smtp.on_recipient = lambda _address: pay(database, clock)
+    worker.work_once()
+    assert len(smtp.messages) == 1
+    smtp.on_recipient = None
+    worker.work_once()
+    assert "/again/" not in text_of(smtp.messages[1])
+    assert "Your order is paid" in text_of(smtp.messages[1])
+
+
+def test_a_reply_that_resolves_is_one_mail(
+    worker: Worker, ticket: Ticket, smtp: MailServer, database: Database, clock: Clock
+) -> None:
+    worker.work_once()
+    with database.write() as session:
+        shop = session.scalars(sa.select(Shop)).one()
+        agent = Cast(session, site="other").agent()
+        mine = tickets.by_id(session, ticket.id)
+        casework.reply(session, mine, agent, "We have freed your order.", clock.now)
+        casework.change_status(session, shop, mine, Status.RESOLVED, agent=agent, pace=PACE, now=clock.now)
+    worker.work_once()
+    worker.work_once()
+    assert len(smtp.messages) == 2
+    assert "We have freed your order." in text_of(smtp.messages[1])

@@ -174,6 +174,11 @@ def reason_to_cancel(session: Session, follow_up: FollowUp) -> str | None:
     return None
 
 
+def is_paid(session: Session, follow_up: FollowUp) -> bool:
+    order = tickets.order_of(session, tickets.by_id(session, follow_up.ticket_id))
+    return order is not None and order.paid_at is not None
+
+
 def attempt_id_of(session: Session, follow_up: FollowUp) -> int:
     return tickets.by_id(session, follow_up.ticket_id).attempt_id
 
@@ -186,14 +191,14 @@ def may_ask_for_payment(session: Session, follow_up: FollowUp) -> bool:
 
 def postpone(follow_up: FollowUp, now: datetime) -> None:
     follow_up.next_try_at = now + POSTPONED_BY
-    _release(follow_up)
+    release(follow_up)
 
 
 def mark_sent(session: Session, follow_up: FollowUp, now: datetime, detail: str) -> None:
     session.add(Delivery(follow_up_id=follow_up.id, outcome="sent", detail=detail, at=now))
     follow_up.sent_at = now
     follow_up.tries += 1
-    _release(follow_up)
+    release(follow_up)
 
 
 def mark_failed(session: Session, follow_up: FollowUp, now: datetime, detail: str, *, is_permanent: bool) -> None:
@@ -202,7 +207,7 @@ def mark_failed(session: Session, follow_up: FollowUp, now: datetime, detail: st
         Delivery(follow_up_id=follow_up.id, outcome="refused" if is_permanent else "failed", detail=detail, at=now)
     )
     follow_up.tries += 1
-    _release(follow_up)
+    release(follow_up)
     if is_permanent or follow_up.tries > len(BACKOFF_MINUTES):
         follow_up.dead_at = now
     else:
@@ -211,12 +216,16 @@ def mark_failed(session: Session, follow_up: FollowUp, now: datetime, detail: st
 
 def mark_cancelled(follow_up: FollowUp, because: str, now: datetime) -> None:
     follow_up.cancelled_at, follow_up.cancelled_because = now, because
-    _release(follow_up)
+    release(follow_up)
 
 
 def revive(follow_up: FollowUp, now: datetime) -> None:
     """An agent asks for another round of tries for a dead letter."""
     follow_up.dead_at, follow_up.tries, follow_up.next_try_at = None, 0, now
+
+
+def release(follow_up: FollowUp) -> None:
+    follow_up.claimed_by = follow_up.claimed_until = None
 
 
 def release_all(session: Session, worker: str) -> None:
@@ -255,10 +264,6 @@ def waiting(session: Session, limit: int = 100) -> list[tuple[FollowUp, Ticket]]
 
 def _is_open() -> sa.ColumnElement[bool]:
     return sa.and_(FollowUp.sent_at.is_(None), FollowUp.cancelled_at.is_(None), FollowUp.dead_at.is_(None))
-
-
-def _release(follow_up: FollowUp) -> None:
-    follow_up.claimed_by = follow_up.claimed_until = None
 
 
 def retry(session: Session, follow_up_id: int, shop_ids: list[int], now: datetime) -> Ticket:

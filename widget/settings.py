@@ -53,6 +53,14 @@ class Settings(BaseSettings):
             raise ValueError("must be an address like https://help.example.com, without a path")
         return f"{parts.scheme}://{parts.netloc}"
 
+    @field_validator("mail_from")
+    @classmethod
+    def _is_an_address(cls, value: str) -> str:
+        local, _, domain = value.rpartition("@")
+        if not local or not domain or not value.isprintable() or any(char in value for char in ' <>,;"'):
+            raise ValueError("must be a plain address like help@example.com; the shop's name is put before it")
+        return value
+
     @model_validator(mode="after")
     def _secret_key_in_production(self) -> Self:
         if self.environment == "production" and len(self.secret_key.get_secret_value()) < SECRET_KEY_MIN_CHARS:

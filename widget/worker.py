@@ -15,7 +15,7 @@ from widget.addresses import Addresses
 from widget.casework import Pace, pace_of
 from widget.database import Database
 from widget.followups import FollowUp, Kind
-from widget.mail import NotWanted, Outbox, Post, SendFailed, outbox_for
+from widget.mail import NotWanted, Outbox, OutgoingMail, Post, SendFailed, outbox_for
 from widget.settings import Settings
 from widget.tokens import Tokens
 
@@ -85,9 +85,11 @@ class Worker:
             with self._database.read() as session:
                 follow_up = session.get_one(FollowUp, follow_up_id)
                 mail = letters.compose(session, follow_up, self._addresses, clock.now())
-            said = post.send(mail, lambda: self._is_still_wanted(follow_up_id))
+            said = post.send(mail, lambda: self._is_still_true(follow_up_id, mail))
         except NotWanted:
-            self._drop_if_unwanted(follow_up_id)
+            # Cancelled now, or kept and composed anew in the next round, when a part of it was no longer true.
+            if not self._drop_if_unwanted(follow_up_id):
+                self._give_back_one(follow_up_id)
         except SendFailed as error:
             log.warning("mail_failed", follow_up=follow_up_id, is_permanent=error.is_permanent, detail=error.detail)
             self._note_failure(follow_up_id, error.detail, is_permanent=error.is_permanent)
@@ -118,11 +120,14 @@ class Worker:
                 return False
         return True
 
-    def _is_still_wanted(self, follow_up_id: int) -> bool:
+    def _is_still_true(self, follow_up_id: int, mail: OutgoingMail) -> bool:
+        """Asked right before the mail leaves: a payment may have come in since it was composed."""
         with self._database.read() as session:
             follow_up = session.get_one(FollowUp, follow_up_id)
             is_mine = followups.is_held_by(follow_up, self.name, clock.now())
-            return is_mine and followups.reason_to_cancel(session, follow_up) is None
+            if not is_mine or followups.reason_to_cancel(session, follow_up) is not None:
+                return False
+            return not (mail.asks_for_payment and followups.is_paid(session, follow_up))
 
     def _drop_if_unwanted(self, follow_up_id: int) -> bool:
         with self._database.write() as session:
@@ -133,6 +138,10 @@ class Worker:
             if reason is not None:
                 followups.mark_cancelled(follow_up, reason, clock.now())
             return reason is not None
+
+    def _give_back_one(self, follow_up_id: int) -> None:
+        with self._database.write() as session:
+            followups.release(session.get_one(FollowUp, follow_up_id))
 
     def _note_failure(self, follow_up_id: int, detail: str, *, is_permanent: bool = False) -> None:
         with self._database.write() as session:
