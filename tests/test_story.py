@@ -2,8 +2,11 @@
 
 import re
 from email.message import EmailMessage
+from io import BytesIO
 
 import pytest
+import zxingcpp
+from PIL import Image
 from playwright.sync_api import Page, expect
 
 from tests.browsers import OpenPage
@@ -148,3 +151,23 @@ def test_a_payment_that_goes_through_is_left_alone(stage: Stage, page: Page) -> 
     stage.check_out(page, "ok")
     page.wait_for_url("**/thanks/**")
     assert stage.smtp.messages == []
+
+
+def test_the_code_for_another_device_is_read_by_a_camera_and_the_order_goes_on_there(
+    stage: Stage, open_page: OpenPage
+) -> None:
+    shopper = open_page()
+    stage.check_out(shopper, "hang")
+    panel = stage.panel(shopper)
+    press(panel.get_by_role("button", name="Is your payment stuck?"))
+    press(panel.get_by_role("button", name="Use another device or browser"))
+    code = panel.get_by_role("img", name="QR code of the link below")
+    seen = zxingcpp.read_barcodes(Image.open(BytesIO(code.screenshot())))
+    assert [each.text for each in seen] == [panel.get_by_label("The link, valid for one hour").input_value()]
+
+    phone = open_page(viewport={"width": 375, "height": 740})
+    phone.goto(seen[0].text)
+    phone.get_by_role("button", name="Continue").click()
+    phone.get_by_role("button", name="Pay").click()
+    phone.wait_for_url("**/thanks/**")
+    shopper.wait_for_url("**/thanks/**")

@@ -36,6 +36,12 @@ def is_currency(code: str) -> bool:
     return code in _currencies()
 
 
+def locale_for(reader: str, shop: str) -> str:
+    """The reader's locale; the shop's where both write the same language, so that amounts look as at the checkout."""
+    theirs, home = known_locale(reader or shop), known_locale(shop)
+    return home if theirs.split("_")[0] == home.split("_")[0] else theirs
+
+
 def known_locale(tag: str | None) -> str:
     """The locale in Babel's spelling, or the default when Babel does not know it."""
     if not tag:

@@ -29,7 +29,7 @@ from widget.attempts import Attempt, AttemptContext, Stage
 from widget.browsers import allowed_facts
 from widget.diagnosis import diagnose
 from widget.errors import Malformed, NotFound, Refused
-from widget.money import known_locale
+from widget.money import locale_for
 from widget.offers import OfferKind, Situation
 from widget.orders import Order
 from widget.providers import ChargeState
@@ -156,9 +156,15 @@ def report(token: str) -> Response:
     try:
         with database.write() as session:
             case = _case_of(session, attempt_id, token)
-            locale = known_locale(str(case.attempt.facts.get("language") or case.shop.settled.locale))
             ticket = casework.report(
-                session, case.shop, case.attempt, email=email, words=words, locale=locale, pace=pace, now=clock.now()
+                session,
+                case.shop,
+                case.attempt,
+                email=email,
+                words=words,
+                locale=_locale(case),
+                pace=pace,
+                now=clock.now(),
             )
             return _show("reported", case, ticket=ticket, status_url=services().addresses.status(ticket))
     except Malformed as error:
@@ -301,13 +307,13 @@ def _number(field: str) -> int:
 
 
 def _locale(case: Case) -> str:
-    return known_locale(str(case.attempt.facts.get("language") or case.shop.settled.locale))
+    return locale_for(str(case.attempt.facts.get("language") or ""), case.shop.settled.locale)
 
 
 def _qr(address: str) -> str:
     """An SVG without inline style, so that the content security policy needs no exception."""
-    made = segno.make(address, error="m")
-    return made.svg_inline(scale=1, border=2, dark=None, svgclass="qr", lineclass="qr-dark", omitsize=True)
+    made = segno.make_qr(address, error="m")
+    return made.svg_inline(border=2, svgclass="qr", lineclass=None, omitsize=True)
 
 
 def _show(screen: str, case: Case, **values: Any) -> Response:

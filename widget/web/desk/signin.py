@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import time
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -75,7 +76,8 @@ def way_back(wanted: str) -> str:
 def too_many() -> Response:
     """The form again, with how long to wait."""
     breached = limiter.current_limit
-    seconds = max(1, math.ceil(breached.reset_at - clock.now().timestamp())) if breached else 60
+    # The limiter counts by the machine's own clock.
+    seconds = max(1, math.ceil(breached.reset_at - time.time())) if breached else 60
     minutes = math.ceil(seconds / 60)
     wait = "1 minute" if minutes == 1 else f"{minutes} minutes"
     response = _form(f"There were too many tries to sign in. Wait {wait}, then try again.", 429)
