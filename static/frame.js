@@ -94,9 +94,16 @@ function start() {
   body.addEventListener("unjam:method", (event) => post("method", { method: detail(event).method }));
   body.addEventListener("htmx:beforeSwap", (event) => {
     const swap = detail(event);
+    // A failure that is not worded by us, a proxy's for instance, would take the place of what was typed.
+    if (swap.xhr.status >= 500 && !swap.xhr.getResponseHeader("HX-Retarget")) {
+      swap.shouldSwap = false;
+      sayUnreachable();
+    }
     swap.serverResponse = withoutAutofocus(swap.serverResponse);
   });
   body.addEventListener("htmx:afterSettle", focusContent);
+  body.addEventListener("htmx:sendError", sayUnreachable);
+  body.addEventListener("htmx:timeout", sayUnreachable);
   observeSize();
   ready();
 }
@@ -345,4 +352,11 @@ function find(id) {
 
 function randomKey() {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** Above the screen that is open, which stays as it is with whatever was typed into it. */
+function sayUnreachable() {
+  const screen = document.getElementById("screen");
+  const said = /** @type {HTMLTemplateElement} */ (find("unreachable")).content.firstElementChild;
+  if (screen && said && !screen.querySelector("[data-unreachable]")) screen.prepend(said.cloneNode(true));
 }

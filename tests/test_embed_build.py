@@ -26,7 +26,9 @@ Node = Callable[..., str]
 
 _MASK_ALL = """
 import { readFileSync } from "node:fs";
-import { redact } from "./static/embed/redact.js";
+// As a data address, since Debian's Node.js takes a plain .js file for CommonJS.
+const source = readFileSync("./static/embed/redact.js", "base64");
+const { redact } = await import(`data:text/javascript;base64,${source}`);
 const rows = JSON.parse(readFileSync("./tests/data/card_numbers.json", "utf8"));
 console.log(JSON.stringify(rows.map((row) => redact(row.text))));
 """

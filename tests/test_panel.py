@@ -369,3 +369,29 @@ def test_every_page_forbids_inline_script_and_style(
     assert (
         "frame-ancestors 'self' http://127.0.0.1:8001" in client.get("/frame/demo").headers["Content-Security-Policy"]
     )
+
+
+def test_an_unsigned_panel_learns_nothing_of_an_order_that_the_shop_has_signed(
+    client: FlaskClient, cast: Cast, provider: FakeProvider
+) -> None:
+    client.post(f"/help/{open_panel(client, cast)}/check")
+    provider.status = "succeeded"
+    answer = client.post(f"/help/{open_panel(client, cast, is_signed=False)}/check")
+    assert heading(answer) == "We do not know yet if you were charged"
+    assert "pay_0" not in answer.text
+
+
+def test_a_database_that_cannot_answer_leaves_the_form_and_its_words_alone(
+    client: FlaskClient, cast: Cast, database: Database
+) -> None:
+    token = open_panel(client, cast)
+    client.post(f"/help/{token}/check")
+    database.dispose()
+    with database.engine.connect() as connection:
+        connection.execute(sa.text("ALTER TABLE tickets RENAME TO gone"))
+        connection.commit()
+    form = {"email": "sam@example.com", "words": "It hangs."}
+    answer = client.post(f"/help/{token}/report", data=form, headers={"HX-Request": "true"})
+    assert answer.status_code >= 500
+    assert (answer.headers["HX-Retarget"], answer.headers["HX-Reswap"]) == ("#screen", "afterbegin")
+    assert "Something broke" in answer.text or "cannot answer" in answer.text

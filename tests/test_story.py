@@ -171,3 +171,20 @@ def test_the_code_for_another_device_is_read_by_a_camera_and_the_order_goes_on_t
     phone.get_by_role("button", name="Pay").click()
     phone.wait_for_url("**/thanks/**")
     shopper.wait_for_url("**/thanks/**")
+
+
+def test_what_was_typed_is_kept_when_the_report_cannot_be_sent(stage: Stage, page: Page) -> None:
+    stage.check_out(page, "hang")
+    panel = stage.panel(page)
+    press(panel.get_by_role("button", name="Is your payment stuck?"))
+    press(panel.get_by_role("button", name="Report it"))
+    panel.get_by_label("What happened?").fill("It turns and turns.")
+    page.route("**/report", lambda route: route.abort())
+    press(panel.get_by_role("button", name="Send the report"))
+    expect(panel.get_by_text("We could not reach the help.")).to_be_visible()
+    page.unroute("**/report")
+    page.route("**/report", lambda route: route.fulfill(status=503, body="busy"), times=1)
+    press(panel.get_by_role("button", name="Send the report"))
+    expect(panel.get_by_label("What happened?")).to_have_value("It turns and turns.")
+    press(panel.get_by_role("button", name="Send the report"))
+    expect(panel.get_by_role("heading", name="We have your report")).to_be_visible()

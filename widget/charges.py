@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session
 
-from widget import signals
+from widget import orders, signals
 from widget.attempts import Attempt, Stage, order_of
 from widget.database import Base, Currency, Id, Instant, Key, Minor, Text, Word, to
 from widget.providers import Answer, ChargeState, Question
@@ -32,9 +32,14 @@ class Charge(Base):
 
 
 def question_for(session: Session, attempt: Attempt) -> Question | None:
-    """What to ask the provider, or None when there is nothing to ask about."""
+    """What to ask the provider, or None when there is nothing to ask about, or the asker must not know.
+
+    Of an order that the shop has signed elsewhere, an unsigned context is told nothing: its number can be guessed.
+    """
     order = order_of(session, attempt)
-    return Question(order=order.reference, payment=attempt.payment) if order else None
+    if order is None or orders.is_shadowed(session, order):
+        return None
+    return Question(order=order.reference, payment=attempt.payment)
 
 
 def without_provider(session: Session, attempt: Attempt) -> Answer:

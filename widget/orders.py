@@ -128,6 +128,12 @@ def locked(session: Session, order_id: int) -> Order:
     return session.scalars(_LOCKED, {"order_id": order_id}).one()
 
 
+def is_shadowed(session: Session, order: Order) -> bool:
+    """Whether this unsigned order has the number of one that the shop has signed."""
+    signed = sa.select(Order.id).filter_by(shop_id=order.shop_id, reference=order.reference, is_verified=True)
+    return not order.is_verified and session.scalar(signed) is not None
+
+
 def settle(session: Session, order: Order, now: datetime) -> list[Order]:
     """Mark the order paid, with its unverified twins of the same amount. Returns every order that is paid by this."""
     settled = [order, *_same_bill(session, order)]

@@ -1,7 +1,7 @@
 """The one place where failures become HTTP: problem details (RFC 9457) for programs, a helpful page for people."""
 
 import structlog
-from flask import Flask, Response, jsonify, render_template, request
+from flask import Flask, Response, jsonify, make_response, render_template, request
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException, TooManyRequests
@@ -19,7 +19,10 @@ _PAGES = {
     413: ("That is too large", "Shorten what you sent and try again."),
     429: ("Many tries in a short time", "Nothing is lost. Wait one minute, then load this page again."),
     500: ("Something broke on our side", "Nothing you sent was charged by this. Load the page again in a minute."),
-    503: ("We are being restarted", "Nothing is lost. This page loads again by itself in a few seconds."),
+    503: (
+        "We cannot answer for a moment",
+        "What you sent just now was not kept. Wait a few seconds, then send it once more.",
+    ),
 }
 
 
@@ -70,7 +73,17 @@ def _answer(status: int, slug: str, title: str, detail: str) -> tuple[Response |
         response = jsonify({"type": f"urn:unjam:{slug}", "title": title, "status": status, "detail": detail})
         response.mimetype = "application/problem+json"
         return response, status
+    if "HX-Request" in request.headers and status >= 429:
+        return _notice(title, detail, status), status
     return render_template("public/problem.html", title=title, detail=detail, status=status), status
+
+
+def _notice(title: str, detail: str, status: int) -> Response:
+    """A notice above the screen that is open, which stays as it is, with whatever was typed into it."""
+    notice = make_response(render_template("public/help/notice.html", title=title, detail=detail), status)
+    notice.headers["HX-Retarget"] = "#screen"
+    notice.headers["HX-Reswap"] = "afterbegin"
+    return notice
 
 
 def _wants_json() -> bool:

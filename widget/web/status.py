@@ -4,8 +4,9 @@ from flask import Blueprint, Response, make_response, redirect, render_template,
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as Redirect
 
-from widget import clock, tickets
+from widget import charges, clock, tickets
 from widget.errors import Malformed
+from widget.providers import ChargeState
 from widget.shops import Shop
 from widget.tickets import Ticket
 from widget.tokens import Purpose
@@ -52,6 +53,7 @@ def _show(session: Session, ticket: Ticket, token: str, *, words: str = "", erro
         words_typed=words,
         error=error,
         again=services().addresses.again(ticket),
+        may_pay=charges.state_of(charges.latest(session, ticket.attempt_id)) is ChargeState.NOT_CHARGED,
         is_answer_late=ticket.answered_at is None and ticket.answer_due_at < clock.now(),
     )
     return make_response(page, 422 if error else 200)

@@ -77,7 +77,7 @@ def too_many() -> Response:
     """The form again, with how long to wait."""
     breached = limiter.current_limit
     # The limiter counts by the machine's own clock.
-    seconds = max(1, math.ceil(breached.reset_at - time.time())) if breached else 60
+    seconds = max(1, int(breached.reset_at - time.time())) if breached else 60
     minutes = math.ceil(seconds / 60)
     wait = "1 minute" if minutes == 1 else f"{minutes} minutes"
     response = _form(f"There were too many tries to sign in. Wait {wait}, then try again.", 429)
