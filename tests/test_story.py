@@ -81,6 +81,11 @@ def test_a_stuck_payment_becomes_help_a_ticket_emails_and_a_rating(stage: Stage,
     expect(desk.get_by_text("Quick and clear.")).to_be_visible()
     assert not any("/again/" in text_of(mail) for mail in stage.smtp.messages[3:])
 
+    # Nothing of it stands in the log: no address, no words, no link that opens something.
+    log = stage.unjam.log.read_text()
+    assert "worker_started" in log
+    assert not re.search(r"sam@|example\.com|turns|/(help|pay|status|again|rate)/", log)
+
 
 def sign_in(desk: Page, stage: Stage) -> None:
     desk.goto(f"{stage.unjam.url}/desk/")
