@@ -395,3 +395,13 @@ def test_a_database_that_cannot_answer_leaves_the_form_and_its_words_alone(
     assert answer.status_code >= 500
     assert (answer.headers["HX-Retarget"], answer.headers["HX-Reswap"]) == ("#screen", "afterbegin")
     assert "Something broke" in answer.text or "cannot answer" in answer.text
+
+
+def test_one_link_that_is_asked_for_without_end_meets_a_helpful_page(
+    client: FlaskClient, ticket: Ticket, tokens: Tokens
+) -> None:
+    address = f"/status/{tokens.sign(Purpose.STATUS, ticket.id)}"
+    answers = [client.get(address) for _ in range(61)]
+    assert [answer.status_code for answer in answers] == [200] * 60 + [429]
+    assert heading(answers[-1]) == "Many tries in a short time"
+    assert client.get(f"/status/{tokens.sign(Purpose.STATUS, ticket.id)[:-1]}x").status_code == 404

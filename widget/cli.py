@@ -4,8 +4,10 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from pydantic import ValidationError
@@ -13,6 +15,9 @@ from pydantic import ValidationError
 from widget import __version__, clock, settings
 from widget.errors import Problem
 from widget.settings import Settings, SettingsError
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
 
 
 class Commands(click.Group):
@@ -121,7 +126,7 @@ def shop_add(site: str, name: str, origins: tuple[str, ...], profile: Path | Non
     from widget.shops import KeyKind, Profile
 
     made = Profile.model_validate(_profile_from(profile) | {"allowed_origins": origins})
-    with _database().write() as session:
+    with _session(writes=True) as session:
         shop = shops.add(session, site=site, name=name, profile=made, now=clock.now())
         signing = shops.rotate_key(session, shop, KeyKind.SIGNING, clock.now())
         api = shops.rotate_key(session, shop, KeyKind.API, clock.now())
@@ -144,7 +149,7 @@ def shop_set(site: str, name: str | None, origins: tuple[str, ...], profile: Pat
     """Change a shop."""
     from widget import shops
 
-    with _database().write() as session:
+    with _session(writes=True) as session:
         shop = shops.by_site_even_disabled(session, site)
         changed = _profile_from(profile) | ({"allowed_origins": origins} if origins else {})
         shops.change(shop, name=name, profile=changed, disable=disable, now=clock.now())
@@ -156,7 +161,7 @@ def list_shops() -> None:
     """List the shops with their profiles as JSON lines."""
     from widget import shops
 
-    with _database().read() as session:
+    with _session() as session:
         for shop in shops.all_of_them(session):
             state = {"site": shop.site, "name": shop.name, "disabled": shop.disabled_at is not None}
             click.echo(json.dumps(state | shop.profile, ensure_ascii=False))
@@ -171,7 +176,7 @@ def rotate_key(site: str, kind: str, at_once: bool) -> None:
     from widget import shops
     from widget.shops import KeyKind
 
-    with _database().write() as session:
+    with _session(writes=True) as session:
         shop = shops.by_site(session, site)
         key = shops.rotate_key(session, shop, KeyKind(kind), clock.now(), at_once=at_once)
     click.echo(key)
@@ -189,7 +194,7 @@ def agent_add(email: str, name: str, sites: tuple[str, ...], password: str) -> N
     """Add an agent who may sign in to the desk."""
     from widget import agents, shops
 
-    with _database().write() as session:
+    with _session(writes=True) as session:
         theirs = [shops.by_site(session, site) for site in sites]
         agents.add(session, email=email, name=name, password=password, shops=theirs, now=clock.now())
     click.echo(f"Added {name}. They sign in at {settings.load().public_url}/desk/")
@@ -202,7 +207,7 @@ def agent_password(email: str, password: str) -> None:
     """Set an agent's password."""
     from widget import agents
 
-    with _database().write() as session:
+    with _session(writes=True) as session:
         agents.change_password(agents.by_email(session, email), password)
     click.echo("The password is changed.")
 
@@ -213,7 +218,7 @@ def agent_disable(email: str) -> None:
     """Take away an agent's access; what they wrote stays."""
     from widget import agents
 
-    with _database().write() as session:
+    with _session(writes=True) as session:
         agents.by_email(session, email).disabled_at = clock.now()
     click.echo(f"{email} can no longer sign in.")
 
@@ -223,7 +228,7 @@ def list_agents() -> None:
     """List the agents and their shops."""
     from widget import agents
 
-    with _database().read() as session:
+    with _session() as session:
         for agent in agents.all_of_them(session):
             sites = ",".join(shop.site for shop in agents.shops_of(session, agent.id))
             click.echo(f"{agent.email}\t{agent.name}\t{sites}\t{'disabled' if agent.disabled_at else 'active'}")
@@ -235,7 +240,7 @@ def embed(site: str) -> None:
     """Print the tag for a shop's checkout page."""
     from widget import shops
 
-    with _database().read() as session:
+    with _session() as session:
         shops.by_site(session, site)
     click.echo(
         f'<script async src="{settings.load().public_url}/embed.js" data-site="{site}"\n'
@@ -244,13 +249,19 @@ def embed(site: str) -> None:
     )
 
 
-def _database() -> Any:
-    """The configured database, brought up to date first."""
+@contextmanager
+def _session(*, writes: bool = False) -> "Iterator[Session]":
+    """A transaction on the configured database, which is brought up to date first."""
     from widget.database import Database
 
     loaded = settings.load()
     _upgrade(loaded)
-    return Database(loaded.database_url)
+    database = Database(loaded.database_url)
+    try:
+        with database.write() if writes else database.read() as session:
+            yield session
+    finally:
+        database.dispose()
 
 
 def _upgrade(loaded: Settings) -> None:
