@@ -26,7 +26,7 @@ class Diagnosis:
 _RULES: dict[StallKind, Diagnosis] = {
     StallKind.NO_ANSWER: Diagnosis(
         Side.PROVIDER,
-        said="The payment was sent, but no answer has come back.",
+        said="The payment was started, but never completed.",
         noted="The payment promise of the shop's page did not settle within its deadline.",
     ),
     StallKind.DECLINED: Diagnosis(

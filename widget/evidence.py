@@ -100,6 +100,12 @@ def _shown(value: object) -> str:
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
 
 
+def _in_words(value: object) -> str:
+    """A code such as `no_answer` without its underscore; sentences as they are."""
+    said = str(value)
+    return said if " " in said else said.replace("_", " ")
+
+
 def _moment(signal: signals.Signal) -> Moment:
-    detail = ", ".join(str(value) for value in signal.data.values() if value not in (None, ""))
+    detail = ", ".join(_in_words(value) for value in signal.data.values() if value not in (None, ""))
     return Moment(signal.at, _NAMES.get(signal.name, signal.name.replace("_", " ").capitalize()), detail)
