@@ -249,6 +249,15 @@ def test_a_link_that_is_not_ours_meets_a_helpful_page(
         assert heading(answer) == "This link does not work"
 
 
+@pytest.mark.parametrize("page", ["help", "pay", "status", "rate", "again", "continue"])
+def test_a_link_to_what_was_deleted_meets_a_helpful_page(
+    client: FlaskClient, cast: Cast, tokens: Tokens, page: str
+) -> None:
+    answer = client.get(f"/{page}/{tokens.sign(Purpose(page), 999)}")
+    assert answer.status_code in {404, 410}
+    assert heading(answer) in {"This link does not work", "What this link led to has been deleted"}
+
+
 @pytest.fixture
 def ticket(cast: Cast, database: Database) -> Ticket:
     with database.write() as session:

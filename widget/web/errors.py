@@ -3,7 +3,7 @@
 import structlog
 from flask import Flask, Response, jsonify, make_response, render_template, request
 from flask_wtf.csrf import CSRFError
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import NoResultFound, OperationalError
 from werkzeug.exceptions import HTTPException, TooManyRequests
 
 from widget import logs
@@ -31,6 +31,7 @@ def register(app: Flask) -> None:
     app.register_error_handler(TooManyRequests, _on_too_many)
     app.register_error_handler(CSRFError, _on_csrf)
     app.register_error_handler(HTTPException, _on_http)
+    app.register_error_handler(NoResultFound, _on_gone)
     app.register_error_handler(OperationalError, _on_database)
     app.register_error_handler(Exception, _on_bug)
 
@@ -56,6 +57,11 @@ def _on_http(error: HTTPException) -> tuple[Response | str, int] | HTTPException
         return error
     title, detail = _PAGES.get(status, (error.name, "Go back and try another way."))
     return _answer(status, error.name.lower().replace(" ", "-"), title, detail)
+
+
+def _on_gone(_error: NoResultFound) -> tuple[Response | str, int]:
+    """A link that is well signed, to something that was deleted since."""
+    return _answer(410, "gone", "What this link led to has been deleted", _PAGES[404][1])
 
 
 def _on_database(error: OperationalError) -> tuple[Response | str, int]:
