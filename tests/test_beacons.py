@@ -239,3 +239,57 @@ def test_digested_beacons_are_forgotten_once_they_cannot_be_replayed(
     with database.write() as session:
         beacons.forget_digested(session, clock.now)
     assert stored(database) == 0
+
+
+POISON: list[dict[str, Any]] = [
+    {"signals": [{"seq": 0, "at": 1, "name": "stage", "data": {"stage": []}}]},
+    {"signals": [{"seq": 0, "at": 1, "name": "stall", "data": {"kind": {}, "stage": [], "seen_by": [1]}}]},
+    {"signals": [{"seq": 0, "at": 1, "name": "error", "data": {"a\x00b": "c\x00d"}}]},
+    {"signals": [{"seq": 0, "at": 1, "name": "failed", "data": {"code": ["\x00"], "message": {"a": "\x00"}}}]},
+    {"facts": {"language": "a\x00b", "memory": 10**400}},
+    {"signals": [{"seq": 0, "at": 1, "name": "error", "data": {"n": float("inf"), "m": float("nan")}}]},
+    {"signals": [{"seq": 0, "at": 1, "name": "error", "data": {"n": "\ud800"}}]},
+]
+
+
+@pytest.mark.parametrize("poison", POISON)
+def test_no_beacon_stops_the_ones_behind_it(
+    cast: Cast, client: FlaskClient, database: Database, clock: Clock, poison: dict[str, Any]
+) -> None:
+    assert send(client, beacon(cast, **poison)) in {204, 422}
+    raw = json.dumps(beacon(cast, **poison)).replace("Infinity", "1e999").replace("NaN", "1e999")
+    assert send(client, raw.encode()) in {204, 422}
+    good = key()
+    assert send(client, beacon(cast, attempt=good)) == 204
+    with database.write() as session:
+        digest.digest_all(session, PACE, clock.now)
+    with database.read() as session:
+        assert session.scalars(sa.select(Attempt.stage).filter_by(key=good)).one() == "submitted"
+        assert beacons.pending(session, limit=10) == []
+
+
+def test_a_beacon_that_breaks_the_digestion_is_set_aside(
+    cast: Cast, client: FlaskClient, database: Database, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send(client, beacon(cast, facts={"language": "xx"}))
+    send(client, beacon(cast))
+    learn = attempts.learn_facts
+
+    def break_once(attempt: Attempt, facts: dict[str, Any]) -> None:
+        if facts:
+            raise KeyError("a bug")
+        learn(attempt, facts)
+
+    monkeypatch.setattr(attempts, "learn_facts", break_once)
+    with database.write() as session:
+        assert digest.digest_all(session, PACE, clock.now) == 2
+    with database.read() as session:
+        assert len(session.scalars(sa.select(Attempt)).all()) == 1
+        assert beacons.pending(session, limit=10) == []
+
+
+def test_escaped_separators_do_not_hide_a_card_number(cast: Cast, client: FlaskClient, database: Database) -> None:
+    said = {"message": "4111\t1111\t1111\t1111 and 4111\u00a01111\u00a01111\u00a01111"}
+    send(client, beacon(cast, signals=[{"seq": 0, "at": 1, "name": "failed", "data": said}]))
+    with database.read() as session:
+        assert "4111" not in session.scalars(sa.select(Beacon.body)).one()

@@ -20,6 +20,8 @@ from widget.ratings import Rating
 from widget.tickets import Status, Ticket
 from widget.tokens import Purpose, Tokens
 
+ENDLESS = b'{"site":"demo","attempt":{"key":"%s"},"facts":{"memory":1e999}}' % (b"a" * 32)
+
 
 @pytest.fixture
 def cast(database: Database, clock: Clock, provider: FakeProvider) -> Cast:
@@ -414,3 +416,90 @@ def test_one_link_that_is_asked_for_without_end_meets_a_helpful_page(
     assert [answer.status_code for answer in answers] == [200] * 60 + [429]
     assert heading(answers[-1]) == "Many tries in a short time"
     assert client.get(f"/status/{tokens.sign(Purpose.STATUS, ticket.id)[:-1]}x").status_code == 404
+
+
+def told_by_shop(client: FlaskClient, cast: Cast, amount: int = 124900) -> TestResponse:
+    told = {"order": "D-1001", "amount": amount, "currency": "ZAR"}
+    headers = {"Authorization": f"Bearer {cast.api_key}", "Idempotency-Key": "pay_1"}
+    return client.post("/api/v1/payments", json=told, headers=headers)
+
+
+def test_the_shops_word_settles_the_signed_order_though_a_stranger_came_first(client: FlaskClient, cast: Cast) -> None:
+    forged = cast.context(is_signed=False, amount=100).model_dump()
+    body = {"site": "demo", "attempt": {"key": key(), "order": forged}}
+    assert client.post("/panel", json=body, headers={"Unjam-Frame": "1"}).status_code == 200
+    assert told_by_shop(client, cast).get_json()["paid"] is True
+    answer = client.post(f"/help/{open_panel(client, cast)}/check")
+    assert heading(answer) == "You have paid. There is nothing left to do"
+
+
+def test_nothing_else_is_offered_while_a_link_takes_the_money(
+    client: FlaskClient, cast: Cast, database: Database, clock: Clock
+) -> None:
+    token = open_panel(client, cast)
+    client.post(f"/help/{token}/check")
+    with database.write() as session:
+        session.execute(sa.update(Order).values(paying_link="x", paying_until=clock.now + timedelta(minutes=1)))
+    answer = client.post(f"/help/{token}/check")
+    assert heading(answer) == "We do not know yet if you were charged"
+    assert offered(answer) == ["person", "report"]
+
+
+def test_a_charge_that_two_contexts_hear_of_is_told_to_both(
+    client: FlaskClient, cast: Cast, provider: FakeProvider, clock: Clock
+) -> None:
+    provider.status = "succeeded"
+    unsigned = open_panel(client, cast, is_signed=False)
+    assert heading(client.post(f"/help/{unsigned}/check")) == "You have paid. There is nothing left to do"
+    signed = open_panel(client, cast)
+    assert heading(client.post(f"/help/{signed}/check")) == "You have paid. There is nothing left to do"
+
+
+@pytest.mark.parametrize("stage", ["submitted", "authenticating", "confirming"])
+def test_without_a_provider_to_ask_nothing_is_offered_once_pay_was_pressed(
+    client: FlaskClient, database: Database, clock: Clock, stage: str
+) -> None:
+    with database.write() as session:
+        cast = Cast(session, profile={"providers": {}})
+    attempt = key()
+    token = open_panel(client, cast, attempt=attempt)
+    assert heading(client.post(f"/help/{token}/check")) == "You have not been charged"
+    clock.forward(timedelta(seconds=10))
+    signal = {"seq": 0, "at": 1, "name": "stage", "data": {"stage": stage}}
+    body = {"v": 1, "id": key(), "site": "demo", "attempt": {"key": attempt}, "signals": [signal]}
+    client.post("/api/v1/beacons", json=body, headers={"Origin": cast.origin})
+    answer = client.post(f"/help/{token}/check")
+    assert heading(answer) == "We do not know yet if you were charged"
+    assert "retry" not in offered(answer)
+
+
+@pytest.mark.parametrize(
+    ("path", "options"),
+    [
+        ("/frame/a%00b", {}),
+        ("/look/a%00b.css", {}),
+        ("/desk/queue", {"headers": {"HX-Current-URL": "http://[x"}}),
+        ("/desk/login?next=http://[x", {}),
+        ("/panel", {"method": "POST", "json": {"site": "a\x00", "attempt": {"key": "a" * 32}}}),
+        (
+            "/panel",
+            {
+                "method": "POST",
+                "data": ENDLESS,
+            },
+        ),
+    ],
+)
+def test_hostile_input_never_meets_a_bug(client: FlaskClient, cast: Cast, path: str, options: dict[str, Any]) -> None:
+    assert client.open(path, **options).status_code < 500
+
+
+def test_a_score_that_is_none_of_the_five_is_asked_for_again(
+    client: FlaskClient, ticket: Ticket, tokens: Tokens, database: Database, clock: Clock
+) -> None:
+    address = f"/rate/{tokens.sign(Purpose.RATE, ticket.id)}"
+    form = rating_form(client.get(address))
+    clock.forward(timedelta(seconds=20))
+    for score in ("050000", "0", "6", "٣", "-1", ""):
+        assert client.post(address, data=form | {"score": score}).status_code == 422
+    assert rating(database) is None

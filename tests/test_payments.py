@@ -1,5 +1,6 @@
 """Paid is the ground truth: recorded once, it ends whatever was asking for money."""
 
+import threading
 from datetime import timedelta
 
 import pytest
@@ -197,3 +198,59 @@ def test_a_rating_owed_after_resolution_comes_sooner_when_the_payment_does(datab
         ratings = [each for each in followups.of(session, ticket) if each.kind == "rating"]
 
         assert [each.due_at for each in ratings] == [clock.now + PACE.rating]
+
+
+def test_an_unsigned_payment_never_settles_the_signed_order(database: Database, clock: Clock) -> None:
+    with database.write() as session:
+        cast = Cast(session)
+        ticket = cast.ticket()
+        stranger = cast.order_of(cast.attempt(is_signed=False))
+        payments.record(session, cast.shop, stranger, told("page:x", source=Source.PAGE), PACE, clock.now)
+
+        assert stranger.paid_at is not None
+        assert cast.order().is_verified
+        assert cast.order().paid_at is None
+        assert ticket.status == Status.NEW
+
+
+def test_an_unsigned_payment_before_the_signed_context_leaves_the_signed_order_unpaid(
+    database: Database, clock: Clock
+) -> None:
+    with database.write() as session:
+        cast = Cast(session)
+        stranger = cast.order_of(cast.attempt(is_signed=False))
+        payments.record(session, cast.shop, stranger, told("page:x", source=Source.PAGE), PACE, clock.now)
+
+        assert cast.order_of(cast.attempt()).paid_at is None
+
+
+def test_payments_of_both_twins_and_reports_at_once_do_not_lock_each_other_out(database: Database) -> None:
+    with database.write() as session:
+        cast = Cast(session)
+        ids = [cast.attempt().id, cast.attempt(is_signed=False).id]
+        shop_id = cast.shop.id
+    failures: list[Exception] = []
+
+    def pay(attempt_id: int, number: int) -> None:
+        from widget import attempts, clock
+        from widget.shops import Shop
+
+        try:
+            with database.write() as session:
+                shop, attempt = session.get_one(Shop, shop_id), attempts.by_id(session, attempt_id)
+                casework.report(
+                    session, shop, attempt, email="s@x.com", words="x", locale="en", pace=PACE, now=clock.now()
+                )
+            with database.write() as session:
+                shop, order = session.get_one(Shop, shop_id), attempts.order_of(session, attempt)
+                assert order is not None
+                payments.record(session, shop, order, told(f"{attempt_id}:{number}"), PACE, clock.now())
+        except Exception as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=pay, args=(each, number)) for number in range(6) for each in ids]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []

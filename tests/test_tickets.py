@@ -165,3 +165,14 @@ def test_a_customer_who_writes_to_a_resolved_ticket_opens_it_again(database: Dat
         assert [each.body for each in tickets.messages_of(session, ticket, notes=False)].count(
             "It is still stuck."
         ) == 1
+
+
+def test_an_unsigned_report_with_the_customers_address_opens_a_ticket_of_its_own(
+    database: Database, clock: Clock
+) -> None:
+    with database.write() as session:
+        cast = Cast(session)
+        theirs = cast.ticket(cast.attempt("D-1", is_signed=False))
+        stranger = cast.ticket(cast.attempt("D-1", is_signed=False))
+
+        assert theirs.id != stranger.id

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from widget.database import Base, Id, Instant, Line, Word, to
 from widget.errors import Malformed, NotFound
+from widget.redaction import has_card_number
 from widget.shops import Shop
 
 PASSWORD_MIN_CHARS = 10
@@ -98,6 +99,8 @@ def change_password(agent: Agent, password: str) -> None:
 
 def address_of(email: str) -> str:
     """The address in its canonical form. Raises Malformed with the reason."""
+    if has_card_number(email):
+        raise Malformed("An e-mail address cannot hold a card number.")
     try:
         return validate_email(email, check_deliverability=False).normalized.lower()
     except EmailNotValidError as error:

@@ -112,6 +112,8 @@ def open_for(session: Session, shop: Shop, context: AttemptContext, now: datetim
         unique=["shop_id", "key"],
     )
     attempt = session.scalars(sa.select(Attempt).filter_by(shop_id=shop.id, key=context.key)).one()
+    if order is None and attempt.order_id is not None:
+        orders.locked(session, attempt.order_id)
     if order is not None and context.order is not None and attempt.order_id is None:
         attempt.order_id = order.id
         attempt.amount, attempt.currency = context.order.amount, context.order.currency

@@ -5,6 +5,8 @@ from typing import Any
 
 from ua_parser import parse
 
+from widget.redaction import mask_all
+
 MAX_FACT_CHARS = 200
 
 # Every fact the embed may send, in the order people read them. Whatever else arrives is dropped.
@@ -35,12 +37,14 @@ class Browser:
 
 
 def allowed_facts(facts: dict[str, Any]) -> dict[str, Any]:
-    """The allowed facts whose values are short and plain."""
-    return {
+    """The allowed facts, short and plain, with card numbers masked."""
+    plain = {
         name: value[:MAX_FACT_CHARS] if isinstance(value, str) else value
         for name, value in facts.items()
         if name in FACTS and isinstance(value, str | int | float | bool)
     }
+    masked: dict[str, Any] = mask_all(plain)
+    return masked
 
 
 def browser_of(user_agent: str | None) -> Browser:

@@ -15,6 +15,9 @@ from widget.signals import Signal
 FRESH_FOR = timedelta(seconds=3)
 
 
+_PAST_PAY = [Stage.SUBMITTED.value, Stage.AUTHENTICATING.value, Stage.CONFIRMING.value]
+
+
 class Charge(Base):
     """One answer of a provider, kept as evidence."""
 
@@ -44,12 +47,15 @@ def question_for(session: Session, attempt: Attempt) -> Question | None:
 
 def without_provider(session: Session, attempt: Attempt) -> Answer:
     """What can be said when no adapter can ask: nothing was charged only if Pay was never pressed for this order."""
-    pressed = (
-        sa.select(Signal.id)
-        .join(Attempt, Attempt.id == Signal.attempt_id)
-        .where(Signal.name == "stage", Signal.data["stage"].as_string() == Stage.SUBMITTED.value)
-        .where(Attempt.order_id == attempt.order_id if attempt.order_id else Attempt.id == attempt.id)
+    order = order_of(session, attempt)
+    if order is not None and orders.is_shadowed(session, order):
+        return Answer(ChargeState.UNKNOWN, detail="The shop has signed another order of this number.")
+    is_past_pay = sa.or_(
+        Signal.name.in_(["paid", "failed"]),
+        sa.and_(Signal.name == "stage", Signal.data["stage"].as_string().in_(_PAST_PAY)),
     )
+    pressed = sa.select(Signal.id).join(Attempt, Attempt.id == Signal.attempt_id).where(is_past_pay)
+    pressed = pressed.where(Attempt.order_id == order.id if order else Attempt.id == attempt.id)
     if session.scalar(pressed.limit(1)) is None:
         return Answer(ChargeState.NOT_CHARGED, detail="Pay was not pressed.")
     return Answer(ChargeState.UNKNOWN, detail="No provider is configured that could be asked.")

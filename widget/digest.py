@@ -4,9 +4,11 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
+import structlog
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from widget import attempts, beacons, payments, signals, stalls
+from widget import attempts, beacons, logs, payments, signals, stalls
 from widget.attempts import Attempt, Stage
 from widget.beacons import Beacon, BeaconIn, SignalIn
 from widget.browsers import allowed_facts
@@ -15,6 +17,8 @@ from widget.payments import Source, Told
 from widget.redaction import mask_card_numbers
 from widget.shops import Shop
 from widget.stalls import SeenBy, StallKind
+
+log = structlog.get_logger()
 
 MAX_ERROR_CHARS = 1_000
 
@@ -33,8 +37,15 @@ def digest_attempt(session: Session, attempt_key: str, pace: Pace, now: datetime
 
 def _digest(session: Session, taken: Iterable[Beacon], pace: Pace, now: datetime) -> None:
     for beacon in taken:
-        shop = session.get_one(Shop, beacon.shop_id)
-        _take_in(session, shop, BeaconIn.model_validate_json(beacon.body), beacon, pace)
+        try:
+            # A savepoint each: a beacon that cannot be digested must not hold up those behind it.
+            with session.begin_nested():
+                shop = session.get_one(Shop, beacon.shop_id)
+                _take_in(session, shop, BeaconIn.model_validate_json(beacon.body), beacon, pace)
+        except OperationalError:
+            raise
+        except Exception as error:
+            log.error("beacon_undigestible", beacon=beacon.id, error=type(error).__name__, places=logs.places(error))
         beacon.digested_at = now
 
 
@@ -75,13 +86,15 @@ def _apply(session: Session, shop: Shop, attempt: Attempt, signal: SignalIn, at:
 
 def _reach(attempt: Attempt, signal: SignalIn) -> None:
     stage = signal.data.get("stage")
-    if stage in set(Stage) - {Stage.PAID}:
+    if isinstance(stage, str) and stage in set(Stage) - {Stage.PAID}:
         attempts.reach(attempt, Stage(stage), signal.seq)
 
 
 def _record_stall(session: Session, attempt: Attempt, signal: SignalIn, at: datetime) -> None:
     kind, stage = signal.data.get("kind"), signal.data.get("stage")
     seen_by = signal.data.get("seen_by", SeenBy.PAGE.value)
+    if not all(isinstance(each, str) for each in (kind, stage, seen_by)):
+        return
     if kind in set(StallKind) and stage in set(Stage) and seen_by in set(SeenBy):
         stalls.record(session, attempt, StallKind(kind), Stage(stage), SeenBy(seen_by), at)
 

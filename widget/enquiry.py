@@ -6,7 +6,7 @@ An edge step: it talks to the network between two transactions, so that no lock 
 import structlog
 from sqlalchemy.orm import Session
 
-from widget import attempts, charges, clock, payments
+from widget import attempts, charges, clock, digest, payments
 from widget.attempts import Attempt
 from widget.casework import Pace
 from widget.database import Database
@@ -20,8 +20,10 @@ log = structlog.get_logger()
 
 def ask(database: Database, pace: Pace, attempt_id: int) -> ChargeState:
     """Ask, keep the answer and act on it: an order that was charged is settled. Returns the state."""
-    with database.read() as session:
+    with database.write() as session:
         attempt = attempts.by_id(session, attempt_id)
+        # What the page has told but nobody has looked at yet: Pay may have been pressed a moment ago.
+        digest.digest_attempt(session, attempt.key, pace, clock.now())
         charge = charges.latest(session, attempt_id)
         if charges.is_fresh(charge, clock.now()):
             return charges.state_of(charge)
@@ -59,5 +61,7 @@ def _settle_if_charged(session: Session, attempt: Attempt, answer: Answer, pace:
         return
     order = session.get_one(Order, attempt.order_id)
     shop = session.get_one(Shop, attempt.shop_id)
-    told = Told(f"provider:{answer.payment}", Source.PROVIDER, answer.money, attempt.method, answer.payment)
+    # One row for each order and amount, so that another word of the provider never meets the key of an earlier one.
+    key = f"provider:{order.id}:{answer.payment}:{answer.money.minor}"
+    told = Told(key, Source.PROVIDER, answer.money, attempt.method, answer.payment)
     payments.record(session, shop, order, told, pace, clock.now())

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Mapped, Session
 
 from widget.database import Base, Currency, Id, Instant, Key, Line, Minor, Word, insert_once, to
 from widget.money import MAX_MINOR, Money, is_currency
+from widget.redaction import has_card_number
 from widget.shops import Shop, signature_for, signing_secrets
 
 
@@ -69,6 +70,13 @@ class OrderContext(BaseModel):
             raise ValueError("must be one line of printable text")
         return value.strip()
 
+    @field_validator("email")
+    @classmethod
+    def _holds_no_card(cls, value: str) -> str:
+        if has_card_number(value):
+            raise ValueError("must not hold a card number")
+        return value
+
     @field_validator("currency")
     @classmethod
     def _known(cls, value: str) -> str:
@@ -100,9 +108,11 @@ def open_for(session: Session, shop: Shop, context: OrderContext, now: datetime)
         },
         unique=list(identity),
     )
-    order = session.scalars(sa.select(Order).filter_by(**identity)).one()
-    if order.paid_at is None:
-        order.paid_at = max((each.paid_at for each in _same_bill(session, order) if each.paid_at), default=None)
+    # Held first, before the attempt is touched, as a payment does: whoever takes both takes them in this order.
+    order = session.scalars(sa.select(Order).filter_by(**identity).with_for_update()).one()
+    if order.paid_at is None and not is_verified:
+        signed = (each for each in _twins(session, order) if each.is_verified)
+        order.paid_at = max((each.paid_at for each in signed if each.paid_at), default=None)
     if is_verified and order.paid_at is None:
         # The customer changed the basket: the shop signed a new amount for the same order.
         order.amount, order.currency, order.customer_email = context.amount, context.currency, context.email
@@ -118,7 +128,7 @@ def told_by_shop(session: Session, shop: Shop, reference: str, due: Money, now: 
 
 
 def by_reference(session: Session, shop: Shop, reference: str) -> Order | None:
-    """The order a shop's server means: the verified one where there is one."""
+    """The order of this number, the verified one where there is one."""
     query = sa.select(Order).filter_by(shop_id=shop.id, reference=reference).order_by(Order.is_verified.desc())
     return session.scalars(query.limit(1)).first()
 
@@ -134,15 +144,30 @@ def is_shadowed(session: Session, order: Order) -> bool:
     return not order.is_verified and session.scalar(signed) is not None
 
 
+def locked_by_reference(session: Session, order: Order) -> Order:
+    """The order, held with every other row of its number, in the same order by everybody."""
+    rows = session.scalars(
+        sa.select(Order)
+        .filter_by(shop_id=order.shop_id, reference=order.reference)
+        .order_by(Order.id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    return next(each for each in rows.all() if each.id == order.id)
+
+
 def settle(session: Session, order: Order, now: datetime) -> list[Order]:
-    """Mark the order paid, with its unverified twins of the same amount. Returns every order that is paid by this."""
-    settled = [order, *_same_bill(session, order)]
+    """Mark the order paid; if it is verified, its unverified twins of the same amount too. Returns all of these.
+
+    Never the other way round: who is not vouched for by the shop cannot settle what is.
+    """
+    settled = [order, *(_twins(session, order) if order.is_verified else [])]
     for each in settled:
         each.paid_at = each.paid_at or now
     return settled
 
 
-def _same_bill(session: Session, order: Order) -> list[Order]:
+def _twins(session: Session, order: Order) -> list[Order]:
     """Rows of the same reference that ask for the same money.
 
     Knowing the number alone is not enough to learn from an unverified context that a verified order was paid.

@@ -58,7 +58,7 @@ def record(session: Session, shop: Shop, order: Order, told: Told, pace: Pace, n
 
     Raises Replayed when the key was used for another order or amount.
     """
-    order = orders.locked(session, order.id)
+    order = orders.locked_by_reference(session, order)
     values = {
         "shop_id": shop.id,
         "order_id": order.id,

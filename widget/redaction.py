@@ -3,14 +3,17 @@
 The same rule runs in the browser (static/embed/redact.js); the cases in tests/data/card_numbers.json bind both.
 """
 
+import math
 import re
 from typing import Any
 
 MASK = "[card number removed]"
 MIN_DIGITS, MAX_DIGITS = 13, 19
+# A longer run is no text of a person; searching it number by number would only cost time.
+MAX_RUN_DIGITS = 100
 
-# Digits with at most two separators between neighbours: how people and error messages write card numbers.
-_RUN = re.compile(r"\d(?:[ \t\u00a0\u2009\u202f._/\-\u2010-\u2015]{0,2}\d){12,}")
+# Digits with at most three separators between neighbours: how people, tables and error messages write card numbers.
+_RUN = re.compile(r"\d(?:[ \t\r\n\u00a0\u00ad\u2000-\u200d\u202f\u2060\ufeff.,:;|_/\-\u2010-\u2015]{0,3}\d){12,}")
 
 
 def has_card_number(text: str) -> bool:
@@ -25,16 +28,18 @@ def mask_card_numbers(text: str) -> str:
 def mask_all(value: Any) -> Any:
     """`mask_card_numbers` for every text inside JSON-like data, keys included.
 
-    A whole number that looks like a card number is masked too. NUL characters go, as PostgreSQL cannot hold them.
+    A number that looks like a card number is masked too. What PostgreSQL cannot hold goes: NUL characters, infinities.
     """
     if isinstance(value, str):
         return mask_card_numbers(value.replace("\x00", ""))
     if isinstance(value, bool):
         return value
-    if isinstance(value, int) and has_card_number(str(value)):
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, int | float) and has_card_number(str(value) if isinstance(value, int) else f"{value:.0f}"):
         return MASK
     if isinstance(value, dict):
-        return {mask_card_numbers(str(key)): mask_all(item) for key, item in value.items()}
+        return {mask_all(str(key)): mask_all(item) for key, item in value.items()}
     if isinstance(value, list):
         return [mask_all(item) for item in value]
     return value
@@ -43,6 +48,8 @@ def mask_all(value: Any) -> Any:
 def _mask_run(run: str) -> str:
     """Mask each card number inside a run, which may be longer than one (a card number glued to its expiry)."""
     places = [index for index, char in enumerate(run) if char.isdecimal()]
+    if len(places) > MAX_RUN_DIGITS:
+        return MASK
     digits = [int(run[index]) for index in places]
     pieces: list[str] = []
     copied_to = start = 0

@@ -210,6 +210,8 @@ def add_system_note(session: Session, ticket: Ticket, words: str, now: datetime)
 def hear(session: Session, ticket: Ticket, words: str, now: datetime) -> Message:
     """The customer says more. Whatever waited for them, or was done, is open again."""
     said = _required(words)
+    # A payment that solves the ticket at this moment comes before these words or after them, never in between.
+    hold(session, ticket)
     known = session.scalars(
         sa.select(Message).filter_by(ticket_id=ticket.id).order_by(Message.id.desc()).limit(1)
     ).first()
@@ -243,7 +245,10 @@ def words_of(text: str) -> str:
 
 
 def _open_already(session: Session, attempt: Attempt, email: str) -> Ticket | None:
-    known = {"attempt_id": attempt.id, "order_id": attempt.order_id, "email": email}
+    order = attempts.order_of(session, attempt)
+    # Whoever knows an unsigned order's number and its customer's address must not be let into their ticket.
+    order_id = order.id if order is not None and order.is_verified else None
+    known = {"attempt_id": attempt.id, "order_id": order_id, "email": email}
     return session.scalars(_OPEN_ALREADY, known).first()
 
 

@@ -8,7 +8,7 @@ import threading
 from datetime import timedelta
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from widget import beacons, clock, digest, enquiry, followups, letters, logs
 from widget.addresses import Addresses
@@ -61,14 +61,22 @@ class Worker:
 
     def work_once(self) -> bool:
         """One round. Returns whether there was anything to do, so that the next round should follow at once."""
-        with self._database.write() as session:
-            digested = digest.digest_all(session, self._pace, clock.now())
+        digested = self._digest()
         with self._database.write() as session:
             claimed = followups.claim(session, self.name, clock.now(), lease=self._lease)
         if claimed:
             self._send_all(claimed)
         self._tidy()
         return bool(digested or claimed)
+
+    def _digest(self) -> int:
+        try:
+            with self._database.write() as session:
+                return digest.digest_all(session, self._pace, clock.now())
+        except OperationalError as error:
+            # Two who lock each other out, for instance. The beacons stay in the inbox, and the mails go on.
+            log.warning("digest_put_off", error=type(error.orig).__name__)
+            return 0
 
     def _send_all(self, claimed: list[FollowUp]) -> None:
         with self._outbox.open() as post:

@@ -2,9 +2,10 @@
 const MARK = "[card number removed]";
 const MIN_DIGITS = 13;
 const MAX_DIGITS = 19;
+const MAX_RUN_DIGITS = 100;
 
-// Digits with at most two separators between neighbours: how people and error messages write card numbers.
-const RUN = /\p{Nd}(?:[ \t\u00a0\u2009\u202f._/\-\u2010-\u2015]{0,2}\p{Nd}){12,}/gu;
+// Digits with at most three separators between neighbours: how people, tables and error messages write card numbers.
+const RUN = /\p{Nd}(?:[ \t\r\n\u00a0\u00ad\u2000-\u200d\u202f\u2060\ufeff.,:;|_/\-\u2010-\u2015]{0,3}\p{Nd}){12,}/gu;
 const DIGIT = /\p{Nd}/u;
 const DIGITS = /\p{Nd}/gu;
 
@@ -32,6 +33,7 @@ function maskRun(run) {
     digits.push(digitOf(char));
     return "";
   });
+  if (digits.length > MAX_RUN_DIGITS) return MARK;
   let masked = "";
   let copiedTo = 0;
   let start = 0;

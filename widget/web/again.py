@@ -53,6 +53,10 @@ def _go_on(attempt_id: int, way: str, *, by_payment_link: bool) -> Response | Re
     with services().database.write() as session:
         attempt = attempts.by_id(session, attempt_id)
         order = attempts.order_of(session, attempt)
+        if order is not None:
+            order = orders.locked(session, order.id)
+        if links.is_being_paid(order, clock.now()):
+            state = ChargeState.UNKNOWN
         if order is None or order.paid_at is not None or state is not ChargeState.NOT_CHARGED:
             return _show(session, attempt, way, state=state.value)
         return redirect(_address(session, attempt, order, by_payment_link=by_payment_link), 303)

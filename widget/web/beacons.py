@@ -15,6 +15,7 @@ from werkzeug.wsgi import get_input_stream
 from widget import beacons, clock
 from widget.beacons import Arrival
 from widget.errors import UnknownSite, WrongOrigin
+from widget.redaction import mask_card_numbers
 from widget.web.context import Services
 from widget.web.inbox import Inbox
 from widget.web.limits import hit
@@ -64,7 +65,7 @@ class Door:
         hit(PER_ATTEMPT, "beacon", parsed.beacon.attempt.key)
         hit(PER_SITE, "beacon", site.site)
         hit(PER_ADDRESS, "beacon", environ.get("REMOTE_ADDR") or "")
-        agent = (environ.get("HTTP_USER_AGENT") or "")[:MAX_AGENT_CHARS]
+        agent = mask_card_numbers((environ.get("HTTP_USER_AGENT") or "")[:MAX_AGENT_CHARS])
         self._inbox.put(Arrival(site.shop_id, parsed, agent or None, now))
 
 

@@ -3,7 +3,7 @@
 import structlog
 from flask import Flask, Response, jsonify, make_response, render_template, request
 from flask_wtf.csrf import CSRFError
-from sqlalchemy.exc import NoResultFound, OperationalError
+from sqlalchemy.exc import DataError, NoResultFound, OperationalError, StatementError
 from werkzeug.exceptions import HTTPException, TooManyRequests
 
 from widget import logs
@@ -32,6 +32,7 @@ def register(app: Flask) -> None:
     app.register_error_handler(CSRFError, _on_csrf)
     app.register_error_handler(HTTPException, _on_http)
     app.register_error_handler(NoResultFound, _on_gone)
+    app.register_error_handler(StatementError, _on_unkeepable)
     app.register_error_handler(OperationalError, _on_database)
     app.register_error_handler(Exception, _on_bug)
 
@@ -62,6 +63,13 @@ def _on_http(error: HTTPException) -> tuple[Response | str, int] | HTTPException
 def _on_gone(_error: NoResultFound) -> tuple[Response | str, int]:
     """A link that is well signed, to something that was deleted since."""
     return _answer(410, "gone", "What this link led to has been deleted", _PAGES[404][1])
+
+
+def _on_unkeepable(error: StatementError) -> tuple[Response | str, int]:
+    """Text or a number that no database column can hold, such as a NUL character."""
+    if not isinstance(error, DataError) and not isinstance(error.orig, ValueError):
+        return _on_bug(error)
+    return _answer(400, "unreadable", "This cannot be read", "Type it again by hand instead of pasting it.")
 
 
 def _on_database(error: OperationalError) -> tuple[Response | str, int]:

@@ -33,7 +33,7 @@ from widget.money import locale_for
 from widget.offers import OfferKind, Situation
 from widget.orders import Order
 from widget.providers import ChargeState
-from widget.redaction import mask_all
+from widget.redaction import mask_card_numbers
 from widget.shops import Shop
 from widget.stalls import SeenBy, StallKind
 from widget.tokens import Purpose
@@ -81,13 +81,13 @@ def open_panel() -> Response:
         raise Malformed("The frame sent something unreadable. Reload the checkout page.") from None
     hit(OPENS_PER_ATTEMPT, "panel", opening.attempt.key)
     hit(OPENS_PER_ADDRESS, "panel", request.remote_addr or "")
-    now = clock.now()
+    now, facts = clock.now(), allowed_facts(opening.facts)
     with services().database.write() as session:
         shop = shops.by_site(session, opening.site)
         digest.digest_attempt(session, opening.attempt.key, services().pace, now)
         attempt = attempts.open_for(session, shop, opening.attempt, now)
-        attempt.user_agent = attempt.user_agent or request.user_agent.string[:500]
-        attempts.learn_facts(attempt, allowed_facts(mask_all(opening.facts)))
+        attempt.user_agent = attempt.user_agent or mask_card_numbers(request.user_agent.string[:500])
+        attempts.learn_facts(attempt, facts)
         if not stalls.of(session, attempt.id):
             stalls.record(session, attempt, StallKind.ASKED, Stage(attempt.stage), SeenBy.SHOPPER, now)
         token = services().tokens.sign(Purpose.HELP, attempt.id)
@@ -138,6 +138,9 @@ def choose(token: str, kind: str) -> Response:
         enquiry.ask(services().database, services().pace, attempt_id)
     with services().database.write() as session:
         case = _case_of(session, attempt_id, token)
+        if case.order is not None:
+            # Held before the offer is touched, as a payment does.
+            orders.locked(session, case.order.id)
         if offer not in _offers(session, case):
             return _choices(session, case, checks=0)
         now = clock.now()
@@ -186,7 +189,7 @@ def _choices(session: Session, case: Case, *, checks: int) -> Response:
     if request.method == "POST":
         offers.show(session, case.attempt, kinds, clock.now())
     seen = stalls.of(session, case.attempt.id)
-    state = charges.state_of(charge)
+    state = _state(session, case)
     pause = None
     if state is ChargeState.UNKNOWN and checks < len(CHECK_PAUSES_SECONDS):
         pause = CHECK_PAUSES_SECONDS[checks]
@@ -274,7 +277,7 @@ def _offers(session: Session, case: Case) -> list[OfferKind]:
     profile = case.shop.settled
     return offers.offers_for(
         Situation(
-            charge=charges.state_of(charges.latest(session, case.attempt.id)),
+            charge=_state(session, case),
             is_paid=case.is_paid,
             has_amount=case.order is not None,
             can_return=profile.checkout_url is not None,
@@ -283,6 +286,13 @@ def _offers(session: Session, case: Case) -> list[OfferKind]:
             has_contacts=bool(profile.contacts),
         )
     )
+
+
+def _state(session: Session, case: Case) -> ChargeState:
+    """The provider's last word; not known while a payment link is taking the money."""
+    if links.is_being_paid(case.order, clock.now()):
+        return ChargeState.UNKNOWN
+    return charges.state_of(charges.latest(session, case.attempt.id))
 
 
 def _other_methods(case: Case) -> list[shops.Method]:

@@ -31,7 +31,7 @@ def answer(token: str) -> Response:
     score, comment = request.form.get("score", ""), request.form.get("comment", "")
     with services().database.write() as session:
         ticket = _ticket(session, token)
-        if not score.isdecimal() or int(score[:2]) not in ratings.SCORES:
+        if score not in {str(known) for known in ratings.SCORES}:
             return _show(session, ticket, token, comment=comment, error="Choose one of the five answers.")
         if not _is_from_a_person(token):
             return _show(session, ticket, token, score=int(score), comment=comment, confirm=True)

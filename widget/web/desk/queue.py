@@ -28,5 +28,9 @@ def queue_alone() -> Response:
 
 def _open_in_browser() -> str | None:
     """The reference of the ticket that the asking page shows; htmx tells the page's address."""
-    found = _TICKET_PATH.match(urlsplit(request.headers.get("HX-Current-URL", "")).path)
+    try:
+        path = urlsplit(request.headers.get("HX-Current-URL", "")).path
+    except ValueError:
+        return None
+    found = _TICKET_PATH.match(path)
     return found[1] if found else None

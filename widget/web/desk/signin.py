@@ -68,7 +68,10 @@ def to_login() -> Redirect:
 
 def way_back(wanted: str) -> str:
     """Where to go after signing in: a page of the desk, never another site."""
-    parts = urlsplit(wanted)
+    try:
+        parts = urlsplit(wanted)
+    except ValueError:
+        return url_for("desk.queue")
     is_ours = not parts.scheme and not parts.netloc and parts.path.startswith("/desk/")
     return wanted if is_ours and wanted.isprintable() and "\\" not in wanted else url_for("desk.queue")
 
