@@ -97,7 +97,7 @@ def parse(raw: bytes, now: datetime) -> Parsed:
         raise Stale("sent_at must be within 5 minutes of the server's clock; take the clock from the frame.")
     body = raw.decode()
     masked = _masked(beacon)
-    if masked != beacon:
+    if masked is not None:
         beacon, body = masked, masked.model_dump_json()
     return Parsed(beacon, body, hashlib.sha256(raw).hexdigest())
 
@@ -163,9 +163,13 @@ def forget_digested(session: Session, now: datetime) -> None:
     session.execute(sa.delete(Beacon).where(Beacon.digested_at < now - KEPT_FOR))
 
 
-def _masked(beacon: BeaconIn) -> BeaconIn:
-    signals = [each.model_copy(update={"data": mask_all(each.data)}) for each in beacon.signals]
-    return beacon.model_copy(update={"facts": mask_all(beacon.facts), "signals": signals})
+def _masked(beacon: BeaconIn) -> BeaconIn | None:
+    """The beacon without what must not be stored, or None when there is nothing of it."""
+    facts, data = mask_all(beacon.facts), [mask_all(each.data) for each in beacon.signals]
+    if facts == beacon.facts and all(new == each.data for new, each in zip(data, beacon.signals, strict=True)):
+        return None
+    signals = [each.model_copy(update={"data": new}) for new, each in zip(data, beacon.signals, strict=True)]
+    return beacon.model_copy(update={"facts": facts, "signals": signals})
 
 
 def _is_recent(sent_at_ms: float, now: datetime) -> bool:

@@ -11,6 +11,7 @@ MASK = "[card number removed]"
 MIN_DIGITS, MAX_DIGITS = 13, 19
 # A longer run is no text of a person; searching it number by number would only cost time.
 MAX_RUN_DIGITS = 100
+_FEWER_DIGITS = 10 ** (MIN_DIGITS - 1)
 
 # Digits with at most three separators between neighbours: how people, tables and error messages write card numbers.
 _RUN = re.compile(r"\d(?:[ \t\r\n\u00a0\u00ad\u2000-\u200d\u202f\u2060\ufeff.,:;|_/\-\u2010-\u2015]{0,3}\d){12,}")
@@ -31,18 +32,22 @@ def mask_all(value: Any) -> Any:
     A number that looks like a card number is masked too. What PostgreSQL cannot hold goes: NUL characters, infinities.
     """
     if isinstance(value, str):
-        return mask_card_numbers(value.replace("\x00", ""))
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, int | float) and has_card_number(str(value) if isinstance(value, int) else f"{value:.0f}"):
-        return MASK
+        return (
+            value if len(value) < MIN_DIGITS and "\x00" not in value else mask_card_numbers(value.replace("\x00", ""))
+        )
     if isinstance(value, dict):
         return {mask_all(str(key)): mask_all(item) for key, item in value.items()}
     if isinstance(value, list):
         return [mask_all(item) for item in value]
-    return value
+    return (
+        _mask_number(value) if isinstance(value, int | float) and not -_FEWER_DIGITS < value < _FEWER_DIGITS else value
+    )
+
+
+def _mask_number(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return MASK if has_card_number(str(value) if isinstance(value, int) else f"{value:.0f}") else value
 
 
 def _mask_run(run: str) -> str:
