@@ -285,15 +285,21 @@ def test_a_letter_that_cannot_be_composed_ends_where_agents_see_it_and_holds_up_
         assert "could not be composed" in session.scalars(sa.select(Delivery.detail).filter_by(outcome="failed")).one()
 
 
+def resolve(database: Database, ticket: Ticket, clock: Clock, words: str = "") -> None:
+    """An agent resolves the ticket, with a reply if there are words."""
+    with database.write() as session:
+        shop, mine = session.get_one(Shop, ticket.shop_id), tickets.by_id(session, ticket.id)
+        agent = Cast(session, site="other").agent()
+        if words:
+            casework.reply(session, mine, agent, words, clock.now)
+        casework.change_status(session, shop, mine, Status.RESOLVED, agent=agent, pace=PACE, now=clock.now)
+
+
 def test_a_payment_while_the_news_of_the_solution_leaves_takes_the_button_out_of_it(
     worker: Worker, ticket: Ticket, smtp: MailServer, database: Database, clock: Clock
 ) -> None:
     worker.work_once()
-    with database.write() as session:
-        shop = session.scalars(sa.select(Shop)).one()
-        agent = Cast(session, site="other").agent()
-        mine = tickets.by_id(session, ticket.id)
-        casework.change_status(session, shop, mine, Status.RESOLVED, agent=agent, pace=PACE, now=clock.now)
+    resolve(database, ticket, clock)
     smtp.on_recipient = lambda _address: pay(database, clock)
     worker.work_once()
     assert len(smtp.messages) == 1
@@ -307,12 +313,7 @@ def test_a_reply_that_resolves_is_one_mail(
     worker: Worker, ticket: Ticket, smtp: MailServer, database: Database, clock: Clock
 ) -> None:
     worker.work_once()
-    with database.write() as session:
-        shop = session.scalars(sa.select(Shop)).one()
-        agent = Cast(session, site="other").agent()
-        mine = tickets.by_id(session, ticket.id)
-        casework.reply(session, mine, agent, "We have freed your order.", clock.now)
-        casework.change_status(session, shop, mine, Status.RESOLVED, agent=agent, pace=PACE, now=clock.now)
+    resolve(database, ticket, clock, words="We have freed your order.")
     worker.work_once()
     worker.work_once()
     assert len(smtp.messages) == 2

@@ -127,12 +127,6 @@ def told_by_shop(session: Session, shop: Shop, reference: str, due: Money, now: 
     return session.scalars(sa.select(Order).filter_by(**identity)).one()
 
 
-def by_reference(session: Session, shop: Shop, reference: str) -> Order | None:
-    """The order of this number, the verified one where there is one."""
-    query = sa.select(Order).filter_by(shop_id=shop.id, reference=reference).order_by(Order.is_verified.desc())
-    return session.scalars(query.limit(1)).first()
-
-
 def locked(session: Session, order_id: int) -> Order:
     """The order, held until the transaction ends, so that a payment and a decision about it come one after another."""
     return session.scalars(_LOCKED, {"order_id": order_id}).one()
