@@ -13,7 +13,7 @@ FLOORS = [
     "shops",
     "agents orders",
     "attempts",
-    "signals beacons",
+    "signals beacons pulses deadlines",
     "stalls providers",
     "charges diagnosis",
     "offers links",

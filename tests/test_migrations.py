@@ -1,5 +1,6 @@
 """The revisions lead to exactly the tables that the models describe."""
 
+import re
 import sqlite3
 import subprocess
 import sys
@@ -123,8 +124,11 @@ def _schema(connection: sa.Connection) -> list[str]:
     if connection.dialect.name == "postgresql":
         return sorted(connection.scalars(sa.text(_POSTGRESQL_SCHEMA)))
     statements = connection.scalars(sa.text(_SQLITE_SCHEMA))
-    # A table's lines come in another order when its revision was written in another order.
-    return sorted(" | ".join(sorted(line.strip(" \t,") for line in each.splitlines())) for each in statements)
+    # A table that was altered has its parts in another order, some on one line, and its name in quotes.
+    return sorted(
+        " | ".join(sorted(part.strip() for part in re.split(r",|\n", each.replace('"', "")) if part.strip()))
+        for each in statements
+    )
 
 
 def _upgrade_process(url: str) -> subprocess.Popen[bytes]:

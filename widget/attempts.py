@@ -52,6 +52,9 @@ class AttemptContext(BaseModel):
     provider: str | None = Field(default=None, pattern=r"^[a-z0-9_]{1,40}$")
     # The provider's own id of this payment, which the shop's page knows (a PaymentIntent id, for instance).
     payment: str | None = Field(default=None, pattern=r"^[!-~]{1,100}$")
+    # Of a payment in several legs (part by store account, the rest by card): which one this is, of how many.
+    leg: int | None = Field(default=None, ge=1, le=9)
+    legs: int | None = Field(default=None, ge=1, le=9)
 
 
 class Attempt(Base):
@@ -68,6 +71,8 @@ class Attempt(Base):
     method: Mapped[Key | None]
     provider: Mapped[Key | None]
     payment: Mapped[Word | None]
+    leg: Mapped[int | None]
+    legs: Mapped[int | None]
     stage: Mapped[Key]
     # The sequence number of the signal that set the stage: a beacon that arrives late never turns it back.
     stage_seq: Mapped[int] = mapped_column(default=-1)
@@ -121,6 +126,7 @@ def open_for(session: Session, shop: Shop, context: AttemptContext, now: datetim
     attempt.method = context.method or attempt.method
     attempt.provider = context.provider or attempt.provider
     attempt.payment = context.payment or attempt.payment
+    attempt.leg, attempt.legs = context.leg or attempt.leg, context.legs or attempt.legs
     attempt.last_seen_at = max(attempt.last_seen_at, now)
     return attempt
 

@@ -25,11 +25,11 @@ KEPT_FOR = timedelta(minutes=30)
 
 
 class SignalIn(BaseModel):
-    """One signal. `at` is milliseconds since the attempt started, by the browser's monotonic clock."""
+    """One signal. `at` is milliseconds since the attempt started, by the browser's monotonic clock; None means now."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     seq: int = Field(ge=0, le=100_000)
-    at: float = Field(ge=0, le=7 * 24 * 3600 * 1000)
+    at: float | None = Field(default=None, ge=0, le=7 * 24 * 3600 * 1000)
     name: str = Field(pattern=r"^[a-z][a-z_]{0,39}$")
     data: dict[str, Any] = Field(default_factory=dict)
 
@@ -41,6 +41,8 @@ class BeaconIn(BaseModel):
     v: Literal[1]
     id: str = Field(pattern=KEY_PATTERN)
     site: str = Field(max_length=40)
+    # Who speaks: the shop's page, our frame in it, or the frame's worker. Only the page numbers its signals.
+    source: Literal["page", "frame", "worker"] = "page"
     sent_at: float | None = None
     attempt: AttemptContext
     facts: dict[str, Any] = Field(default_factory=dict)

@@ -40,7 +40,9 @@ class FollowUp(Base):
     __tablename__ = "follow_ups"
 
     id: Mapped[Id]
-    ticket_id: Mapped[int] = to("tickets")
+    # What it follows: a ticket, or an attempt that nobody has reported.
+    ticket_id: Mapped[int | None] = to("tickets")
+    attempt_id: Mapped[int | None] = to("attempts")
     kind: Mapped[Key]
     # What it is about, so that the same promise is never made twice: the ticket, a message, a status change.
     subject_key: Mapped[Key] = mapped_column(unique=True)
@@ -60,6 +62,7 @@ class FollowUp(Base):
     dead_at: Mapped[Instant | None]
 
     __table_args__ = (
+        sa.CheckConstraint("(ticket_id IS NULL) <> (attempt_id IS NULL)", name="follows_one"),
         sa.Index(
             "ix_follow_ups_open",
             "next_try_at",
