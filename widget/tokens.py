@@ -12,6 +12,7 @@ from widget.errors import LinkExpired, LinkInvalid
 class Purpose(StrEnum):
     """What a token opens. Its value is the signing salt; renaming one invalidates every link that is out."""
 
+    FRAME = "frame"  # our frame on one shop's page, which may report from an origin of its own
     HELP = "help"  # the panel and rescue page of one attempt
     STATUS = "status"  # the private page of one ticket
     PAY = "pay"  # one manual payment link; the row holds the earlier, binding expiry
@@ -22,6 +23,7 @@ class Purpose(StrEnum):
 
 
 LIFETIMES = {
+    Purpose.FRAME: timedelta(days=7),
     Purpose.HELP: timedelta(days=2),
     Purpose.STATUS: timedelta(days=90),
     Purpose.PAY: timedelta(days=30),

@@ -15,7 +15,25 @@ from widget.moments import moment
 from widget.paths import STATIC, TEMPLATES
 from widget.settings import Settings
 from widget.tokens import Tokens
-from widget.web import again, api, beacons, desk, embed, errors, health, limits, mailbox, panel, pay, rate, security
+from widget.web import (
+    again,
+    api,
+    beacons,
+    desk,
+    embed,
+    errors,
+    health,
+    limits,
+    mailbox,
+    panel,
+    pay,
+    pulses,
+    rate,
+    rescue,
+    script,
+    security,
+    start,
+)
 from widget.web import status as status_page
 from widget.web.context import Services
 
@@ -74,7 +92,7 @@ def _register(app: Flask, settings: Settings) -> None:
     security.register(app)
     desk.register(app)
     # These are authorised by a key, a signed link or nothing, never by our cookie, so there is no session to forge.
-    for module in (health, embed, beacons, panel, pay, status_page, rate, again, api):
+    for module in (health, script, embed, beacons, pulses, panel, rescue, start, pay, status_page, rate, again, api):
         csrf.exempt(module.blueprint)
         app.register_blueprint(module.blueprint)
     if settings.shows_mailbox:

@@ -1,25 +1,15 @@
-"""What a shop's page loads from us: the script, the frame with its pill, and the shop's look."""
+"""What a shop's page shows of us: the frame with its pill, and the shop's look."""
 
-from flask import Blueprint, Response, make_response, render_template, send_from_directory
+from flask import Blueprint, Response, make_response, render_template
 
 from widget import attempts, clock, shops
 from widget.look import stylesheet
-from widget.paths import STATIC
 from widget.web import security
 from widget.web.context import services
 
 blueprint = Blueprint("embed", __name__)
 
-# The address of the tag never changes, so a fixed embed must reach every shop soon.
-EMBED_CACHE_SECONDS = 300
-
-
-@blueprint.get("/embed.js")
-def script() -> Response:
-    response = send_from_directory(STATIC / "dist", "embed.js", max_age=EMBED_CACHE_SECONDS)
-    response.headers["Access-Control-Allow-Origin"] = "*"
-    response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
-    return response
+LOOK_CACHE_SECONDS = 300
 
 
 @blueprint.get("/frame/<site>")
@@ -48,5 +38,5 @@ def look(site: str) -> Response:
     with services().database.read() as session:
         colour = shops.by_site(session, site).settled.colour
     response = Response(stylesheet(colour), mimetype="text/css")
-    response.headers["Cache-Control"] = f"public, max-age={EMBED_CACHE_SECONDS}"
+    response.headers["Cache-Control"] = f"public, max-age={LOOK_CACHE_SECONDS}"
     return response
