@@ -40,6 +40,11 @@ bench: system $(VENV)/.tests ## Measure speed, size and memory beside bare serve
 embed: $(NODE)/node_modules/.package-lock.json ## Build static/dist/embed.js from static/embed/
 	npm --prefix $(NODE) run --silent build
 
+keep-embed: ## Keep the present build of the embed for the shops that pin it; before each release
+	@mkdir -p static/dist/kept
+	@hash=$$(sha256sum static/dist/embed.js | cut -c1-12) && cp static/dist/embed.js "static/dist/kept/embed-$$hash.js" && \
+	echo "Kept static/dist/kept/embed-$$hash.js; commit it."
+
 migration: $(VENV)/.tests ## Write the next migration from the models: make migration m="Add refunds"
 	@test -n "$(m)" || { echo 'Say what it does: make migration m="Add refunds"' >&2; exit 2; }
 	$(BIN)/python -m widget.migrations "$(m)"
@@ -74,4 +79,4 @@ $(NODE)/node_modules/.package-lock.json: $(NODE)/package-lock.json
 	npm --prefix $(NODE) ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
-.PHONY: help demo test check check-embed format bench embed migration build clean system
+.PHONY: help demo test check check-embed format bench embed keep-embed migration build clean system

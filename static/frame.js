@@ -1,13 +1,20 @@
-// The script inside our frame: the pill, the panel, and the talk with the shop's page (static/embed/mount.js).
+// The script inside our frame: the pill, the panel, and the talk with the shop's page (static/embed/mount.js). What it
+// knows of a frozen page comes from static/worker.js.
 
 /** @typedef {{key: string, order?: {order: string}}} Attempt */
 /**
- * What the host has told of one attempt. `stall` is the kind and the stage of its last stall.
+ * What the host has told of one attempt. `facts` are those that only the host can see. `stall` is the kind and the stage
+ * of its last stall. `isBack` when the page remembered it from before it was left.
  *
- * @typedef {{attempt: Attempt, facts: object, stall: string, isPaid: boolean}} Known
+ * @typedef {{attempt: Attempt, facts: object, stall: string, isPaid: boolean, isReported?: boolean, isBack?: boolean}} Known
  */
+/** @typedef {{source: "worker" | "frame", post: (message: object, ports?: MessagePort[]) => void}} Watcher */
 
 const ANSWERS_WITHIN_MS = 8000;
+const WORKER_STARTS_WITHIN_MS = 8000;
+const FACTS_WITHIN_MS = 2000;
+const FROZEN_SECONDS = 2.25;
+const BEFORE_PAY = ["started", "sdk"];
 const COPIED_FOR_MS = 2000;
 // Narrower than any panel: the frame still has the width of the pill.
 const PILL_WIDTH = 300;
@@ -16,18 +23,44 @@ const { body } = document;
 const pill = find("pill");
 const pillText = find("pill-text");
 const panel = find("panel");
+const frozen = /** @type {HTMLAnchorElement} */ (find("frozen"));
 const offline = /** @type {HTMLTemplateElement} */ (find("offline"));
 const { htmx } = /** @type {any} */ (window);
 
 const site = body.dataset.site || "";
 const origins = (body.dataset.origins || "").split(" ").filter(Boolean);
 const deadlines = JSON.parse(body.dataset.deadlines || "{}");
+const sdks = JSON.parse(body.dataset.sdks || "[]");
 const calmText = pillText.textContent || "";
-const stuckText = pillText.dataset.stuck || "Is your payment stuck?";
+const stuckText = pillText.dataset.stuck || "";
 const skewMs = Date.now() - (Number(body.dataset.now) + performance.now() - answeredAt());
 
-/** Where the shop's page is from, once it is known. */
-let host = allowed(document.referrer && new URL(document.referrer).origin);
+// Below this width of the window, the panel is a sheet at its lower edge. The host cannot ask for the width while it
+// styles an element, so the sums do: HUGE is 0 px on a wide window and thousands on a narrow one, GAP the reverse.
+const HUGE = "max(0px,(481px - 100vw)*999)";
+const GAP = "clamp(0px,(100vw - 480px)*999,16px)";
+const CORNER = "right:calc(8px + env(safe-area-inset-right,0px));bottom:calc(8px + env(safe-area-inset-bottom,0px));";
+// A shadow of the pill's own would be cut off at the edge of the frame.
+const PILL = `${CORNER}max-width:100vw;filter:drop-shadow(0 2px 6px rgb(20 24 31/22%));`;
+const PANEL =
+  `right:${GAP};bottom:${GAP};width:min(100%,400px + ${HUGE});border-radius:16px 16px ${GAP} ${GAP};` +
+  "box-shadow:0 1px 2px rgb(20 24 31/12%),0 8px 28px rgb(20 24 31/18%);" +
+  // dvh is the height that the address bar leaves; a browser that does not know it keeps the line before.
+  ["vh", "dvh"]
+    .map((unit) => `max-height:min(680px + ${HUGE},100${unit} - min(32px + ${HUGE},max(32px,8${unit})));`)
+    .join("");
+
+/** The way to the host, once it has said hello. @type {MessagePort | undefined} */
+let talk;
+/** @type {Promise<Watcher> | undefined} */
+let watcher;
+/** Done when this browser is known. @type {Promise<void> | undefined} */
+let looking;
+/** @type {Watcher["source"] | undefined} */
+let watchedBy;
+let protection = "";
+/** @type {{[name: string]: unknown}} */
+let deviceFacts = {};
 /** @type {Map<string, Known>} */
 const known = new Map();
 /** @type {Known} */
@@ -36,7 +69,7 @@ let shown = { attempt: { key: randomKey() }, facts: {}, stall: "", isPaid: false
 let loadedFor = "";
 /** @type {AbortController | undefined} */
 let loading;
-let sentSize = "";
+let sentCss = "";
 // Until its content is known, the panel is as high as its first screen is likely to be, so that little jumps.
 let panelHeight = 320;
 
@@ -46,20 +79,23 @@ status.setAttribute("role", "status");
 
 /** What the host may tell us. @type {{[type: string]: (message: any) => void}} */
 const HEARD = {
-  hello: ready,
   attempt({ attempt, facts }) {
     const before = known.get(attempt.key);
     shown = Object.assign(before || { stall: "", isPaid: false }, { attempt, facts: facts || {} });
     known.set(attempt.key, shown);
+    tellWatcher({ type: "attempt", attempt });
     if (!before) calm();
   },
-  stage({ key }) {
+  stage({ key, stage }) {
+    // Before Pay is pressed, nothing about this browser matters to anybody.
+    if (!BEFORE_PAY.includes(stage)) reportFacts(key);
     // Progress: what was stuck goes on.
     if (shown.attempt.key === key) calm();
   },
   stall({ key, kind, stage }) {
     shown = known.get(key) || shown;
     shown.stall = `${kind} ${stage}`;
+    reportFacts(key);
     stuck();
   },
   over({ key, outcome }) {
@@ -71,11 +107,30 @@ const HEARD = {
     if (about === shown && isOpen()) load();
   },
   open,
+  back: greet,
+};
+
+/** What the watcher may tell us. @type {{[type: string]: (told: any) => void}} */
+const TOLD = {
+  alive() {
+    thaw();
+    // From now on the page may freeze, and the host with it: the frame has to have room for what it would say then.
+    body.classList.add("is-armed");
+    reportSize();
+  },
+  idle() {
+    thaw();
+    body.classList.remove("is-armed");
+    reportSize();
+  },
+  frozen: ({ keys }) => freeze(keys.includes(shown.attempt.key) ? shown.attempt.key : keys[0]),
 };
 
 start();
 
 function start() {
+  // Without its sheet, what the frame shows is no pill: the host never hears of it and keeps it unseen.
+  if (getComputedStyle(pill).position !== "fixed") return;
   body.append(status);
   addEventListener("message", hear);
   pill.addEventListener("click", open);
@@ -84,8 +139,11 @@ function start() {
     if (event.key === "Escape" && isOpen() && !event.defaultPrevented) close();
   });
   body.addEventListener("unjam:paid", (event) => {
+    const order = detail(event).order || shown.attempt.order?.order;
     calm();
-    post("paid", { order: detail(event).order || shown.attempt.order?.order });
+    // Of a remembered attempt only the key is known, and the page may be about another order by now.
+    if (order || !shown.isBack) post("paid", { order });
+    if (shown.isBack) post("forget");
   });
   body.addEventListener("unjam:retry", () => {
     post("retry");
@@ -105,25 +163,135 @@ function start() {
   body.addEventListener("htmx:sendError", sayUnreachable);
   body.addEventListener("htmx:timeout", sayUnreachable);
   observeSize();
-  ready();
 }
 
-/** @param {MessageEvent} event */
-function hear({ source, origin, data }) {
-  if (source !== parent || source === window || !allowed(origin) || data?.unjam !== 1) return;
-  host = origin;
-  HEARD[data.type]?.(data);
-}
-
-function ready() {
-  post("ready", { deadlines, now: Math.round(Date.now() - skewMs) });
-  sentSize = "";
+/** The host's hello: two ports, one to talk and one for its beats. @param {MessageEvent} event */
+function hear({ source, origin, data, ports: [talking, pulse] }) {
+  if (source !== parent || source === window || !origins.includes(origin)) return;
+  if (data?.unjam !== 1 || data.type !== "hello" || !pulse) return;
+  talk?.close();
+  talk = talking;
+  talk.onmessage = (message) => HEARD[message.data?.type]?.(message.data);
+  watcher ??= startWatcher();
+  watcher.then(({ source: by, post: tell }) => {
+    const frozenSeconds = deadlines.frozen || FROZEN_SECONDS;
+    const setup = { base: location.origin, site, token: body.dataset.token, frozenSeconds, source: by };
+    tell({ type: "setup", setup, port: pulse }, [pulse]);
+  }, ignore);
+  looking ??= lookAround().catch(ignore);
+  post("ready", { deadlines, sdks, now: Math.round(Date.now() - skewMs) });
+  sentCss = "";
   reportSize();
 }
 
 /** @param {string} type @param {object} [data] */
 function post(type, data) {
-  if (host && parent !== window) parent.postMessage({ unjam: 1, type, ...data }, host);
+  talk?.postMessage({ type, ...data });
+}
+
+/**
+ * What watches the beats: a worker if this browser lets our frame have one, else the same code in here.
+ *
+ * @returns {Promise<Watcher>} rejected when its code cannot be had
+ */
+async function startWatcher() {
+  const url = new URL(body.dataset.worker || "", location.href).href;
+  // A sandboxed frame has an origin of its own, to which our server's files are strangers: there the worker is made of a
+  // blob that imports them. Not a blob that is a module: Chromium does not let an opaque origin have one.
+  const words = `import(${JSON.stringify(url)}).catch(() => postMessage({ type: "down" }))`;
+  const blob = new Blob([words], { type: "text/javascript" });
+  const worker = (await workerFrom(url, "module")) || (await workerFrom(URL.createObjectURL(blob), "classic"));
+  watchedBy = worker ? "worker" : "frame";
+  if (worker) return { source: "worker", post: (message, ports = []) => worker.postMessage(message, ports) };
+  const { serve } = await import(url);
+  return { source: "frame", post: serve(heed) };
+}
+
+/**
+ * @param {string} url
+ * @param {WorkerType} type
+ * @returns {Promise<Worker | undefined>} as soon as it runs; undefined when it does not
+ */
+function workerFrom(url, type) {
+  return new Promise((resolve) => {
+    try {
+      const worker = new Worker(url, { type });
+      const giveUp = () => {
+        worker.terminate();
+        resolve(undefined);
+      };
+      const timer = setTimeout(giveUp, WORKER_STARTS_WITHIN_MS);
+      worker.onerror = giveUp;
+      worker.onmessage = ({ data }) => {
+        clearTimeout(timer);
+        if (data.type === "up") resolve(worker);
+        else if (data.type === "down") giveUp();
+        else heed(data);
+      };
+    } catch {
+      resolve(undefined);
+    }
+  });
+}
+
+/** @param {{type: string}} told by the watcher */
+function heed(told) {
+  TOLD[told.type]?.(told);
+}
+
+/** @param {object} message */
+function tellWatcher(message) {
+  watcher?.then(({ post: tell }) => tell(message), ignore);
+}
+
+/** Learn about this browser beforehand, so that a report does not have to wait. */
+async function lookAround() {
+  const device = await import(new URL(body.dataset.device || "", location.href).href);
+  deviceFacts = await device.gather();
+  await watcher;
+  protection = device.protection(body.dataset.relation || "", watchedBy === "worker");
+}
+
+/** All that is known of this browser, with the host's view of the page. @param {Known} about */
+function factsOf({ facts }) {
+  const clock_skew = Math.round(skewMs / 100) / 10;
+  return { ...deviceFacts, online: navigator.onLine, clock_skew, ...(protection && { protection }), ...facts };
+}
+
+/** Once for each attempt. @param {string} key */
+function reportFacts(key) {
+  const about = known.get(key);
+  if (!about || about.isReported) return;
+  about.isReported = true;
+  const inTime = new Promise((resolve) => setTimeout(resolve, FACTS_WITHIN_MS));
+  Promise.race([looking, inTime]).then(() => tellWatcher({ type: "facts", key, facts: factsOf(about) }), ignore);
+}
+
+/**
+ * The shop's page has frozen. Nothing can be asked of the host now, neither a size nor anything else, so the words take
+ * the place that the pill has. Their link opens the help in a new tab.
+ *
+ * @param {string} key
+ */
+function freeze(key) {
+  frozen.href = body.dataset.rescue + key;
+  frozen.hidden = false;
+  body.classList.add("is-frozen");
+  const words = frozen.textContent || "";
+  if (isOpen()) sayFrozen();
+  else status.textContent = words;
+  if (document.activeElement === pill) frozen.focus();
+}
+
+/** The page goes on. */
+function thaw() {
+  if (frozen.hidden) return;
+  const hadFocus = document.activeElement === frozen;
+  frozen.hidden = true;
+  body.classList.remove("is-frozen");
+  status.textContent = "";
+  panel.querySelector("[data-frozen]")?.remove();
+  if (hadFocus) pill.focus();
 }
 
 /** The pill, and nobody is alarmed. */
@@ -147,15 +315,40 @@ function isOpen() {
 }
 
 function open() {
-  if (!isOpen()) {
-    body.classList.add("is-open");
-    panel.hidden = false;
-    pill.setAttribute("aria-expanded", "true");
-    status.textContent = "";
-    reportSize();
-  }
+  if (!isOpen()) unfold();
   if (loadedFor !== news()) load();
   else focusContent();
+}
+
+function unfold() {
+  body.classList.add("is-open");
+  panel.hidden = false;
+  pill.setAttribute("aria-expanded", "true");
+  status.textContent = "";
+  reportSize();
+}
+
+/**
+ * The customer is back on the page that they had left in the middle of a payment: say what became of it, if there is
+ * something to say. The focus stays where it is, as nobody asked for this.
+ *
+ * @param {{key: string}} said
+ */
+async function greet({ key }) {
+  const about = known.get(key) || { attempt: { key }, facts: {}, stall: "", isPaid: false };
+  const opening = { site, attempt: about.attempt, facts: factsOf(about), back: true };
+  const answer = await ask(opening, new AbortController());
+  if (answer?.status === 204) post("forget");
+  // By now they may be reading something else, or have begun to pay again.
+  if (!answer?.html || isOpen() || body.classList.contains("is-armed")) return;
+  about.isBack = true;
+  known.set(key, about);
+  shown = about;
+  loadedFor = news();
+  unfold();
+  fillWith(answer.html);
+  status.textContent = panel.dataset.back || "";
+  if (answer.trigger) announce(answer.trigger);
 }
 
 function close() {
@@ -175,28 +368,29 @@ function news() {
 /** Ask our server for the panel's first screen. */
 async function load() {
   const wanted = news();
-  const { attempt, facts } = shown;
+  const { attempt } = shown;
+  const facts = factsOf(shown);
   loading?.abort();
   const request = new AbortController();
   loading = request;
   fill(opening());
   panel.setAttribute("aria-busy", "true");
   panel.focus();
-  const html = await ask({ site, attempt, facts }, request);
+  const answer = await ask({ site, attempt, facts }, request);
   if (loading !== request) return;
   panel.removeAttribute("aria-busy");
-  loadedFor = html === undefined ? "" : wanted;
-  if (html === undefined) fill(offline.content.cloneNode(true));
-  else fillWith(html);
+  loadedFor = answer ? wanted : "";
+  if (answer) fillWith(answer.html);
+  else fill(offline.content.cloneNode(true));
   focusContent();
 }
 
 /**
- * The answer's HTML, undefined when the server could not be reached in time or could not help.
+ * The answer, undefined when the server could not be reached in time or could not help.
  *
  * @param {object} opening
  * @param {AbortController} request
- * @returns {Promise<string | undefined>}
+ * @returns {Promise<{status: number, html: string, trigger: string} | undefined>}
  */
 async function ask(opening, request) {
   const timer = setTimeout(() => request.abort(), ANSWERS_WITHIN_MS);
@@ -204,12 +398,20 @@ async function ask(opening, request) {
     const headers = { "Content-Type": "application/json", "Unjam-Frame": "1" };
     const sent = { method: "POST", headers, body: JSON.stringify(opening), signal: request.signal };
     const response = await fetch("/panel", { ...sent, credentials: "omit", cache: "no-store" });
-    return response.ok ? await response.text() : undefined;
+    if (!response.ok) return undefined;
+    const trigger = response.headers.get("HX-Trigger") || "";
+    return { status: response.status, html: await response.text(), trigger };
   } catch {
     return undefined;
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** Let everybody know what an answer says has happened, as htmx does with its own. @param {string} trigger */
+function announce(trigger) {
+  const events = trigger.startsWith("{") ? JSON.parse(trigger) : { [trigger]: {} };
+  for (const [name, said] of Object.entries(events)) body.dispatchEvent(new CustomEvent(name, { detail: said }));
 }
 
 /** What is seen while the server is asked: the panel's head, so that it can be closed, and one line. */
@@ -310,28 +512,23 @@ function observeSize() {
 }
 
 function reportSize() {
-  const size = isOpen() ? panelSize() : pillSize();
-  if (sentSize === JSON.stringify(size)) return;
-  sentSize = JSON.stringify(size);
-  post("resize", size);
+  const css = isOpen() ? panelCss() : pillCss();
+  if (sentCss === css) return;
+  sentCss = css;
+  post("resize", { css });
 }
 
 /** The pill with the room around it that its shadow takes. */
-function pillSize() {
+function pillCss() {
   const { right, bottom } = getComputedStyle(pill);
   const around = (/** @type {string} */ inset) => 2 * (Number.parseFloat(inset) || 0);
-  return { state: "pill", width: pill.offsetWidth + around(right), height: pill.offsetHeight + around(bottom) };
+  return `${PILL}width:${pill.offsetWidth + around(right)}px;height:${pill.offsetHeight + around(bottom)}px;`;
 }
 
 /** The host gives the panel its width; while the frame is still the pill's, the height would be that of a column. */
-function panelSize() {
+function panelCss() {
   if (innerWidth > PILL_WIDTH) panelHeight = panel.scrollHeight + panel.offsetHeight - panel.clientHeight;
-  return { state: "panel", width: innerWidth, height: panelHeight };
-}
-
-/** @param {string} origin @returns {string} the origin if the shop is served from it, else "" */
-function allowed(origin) {
-  return origins.includes(origin) ? origin : "";
+  return `${PANEL}height:${panelHeight}px;`;
 }
 
 /** When this page was answered, by performance.now(). */
@@ -360,3 +557,13 @@ function sayUnreachable() {
   const said = /** @type {HTMLTemplateElement} */ (find("unreachable")).content.firstElementChild;
   if (screen && said && !screen.querySelector("[data-unreachable]")) screen.prepend(said.cloneNode(true));
 }
+
+/** Above the screen that is open: it goes on living while the shop's page does not. */
+function sayFrozen() {
+  if (panel.querySelector("[data-frozen]")) return;
+  const said = /** @type {HTMLTemplateElement} */ (find("frozen-notice")).content.cloneNode(true);
+  panel.querySelector(".panel-body")?.prepend(said);
+  for (const link of panel.querySelectorAll("a[data-rescue]")) link.setAttribute("href", frozen.href);
+}
+
+function ignore() {}

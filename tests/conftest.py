@@ -16,6 +16,7 @@ pytest_plugins = [
     "tests.browsers",
     "tests.fake_provider",
     "tests.stage",
+    "tests.lab.fixtures",
 ]
 
 

@@ -18,6 +18,7 @@ from widget.attempts import Attempt
 from widget.beacons import Arrival, Beacon
 from widget.database import Database
 from widget.orders import Order
+from widget.tokens import LIFETIMES, Purpose, Tokens
 
 
 def beacon(cast: Cast | None = None, /, attempt: str | None = None, **changed: Any) -> dict[str, Any]:
@@ -114,17 +115,90 @@ def test_what_is_no_beacon_is_refused_with_problem_details(
         {"signals": [{"seq": 0, "at": -5, "name": "stage"}]},
         {"signals": [{"seq": 0, "at": 0, "name": "<script>"}]},
         {"signals": [{"seq": 0, "at": 0, "name": "stage"}] * 201},
+        {"signals": [{"seq": 0, "at": 1e12, "name": "stage"}]},
+        {"signals": [{"seq": 0, "at": 0, "name": "stage", "data": []}]},
+        {"source": "shop"},
+        {"source": None},
         {"attempt": {"key": "no"}},
-        {"attempt": {"key": "a" * 32, "method": "Robert'); DROP TABLE"}},
-        {"attempt": {"key": "a" * 32, "order": {"order": "1", "amount": -1, "currency": "EUR"}}},
-        {"attempt": {"key": "a" * 32, "order": {"order": "1", "amount": 1, "currency": "QQQ"}}},
-        {"attempt": {"key": "a" * 32, "order": {"order": "1\n2", "amount": 1, "currency": "EUR"}}},
+        {"attempt": {}},
+        {"attempt": []},
     ],
 )
 def test_a_beacon_with_an_impossible_field_is_refused(
     cast: Cast, client: FlaskClient, database: Database, changed: dict[str, Any]
 ) -> None:
     assert send(client, beacon(cast) | changed) == 422
+    assert stored(database) == 0
+
+
+@pytest.mark.parametrize(
+    ("told", "kept"),
+    [
+        ({"method": "Robert'); DROP TABLE"}, {"method": "robert____drop_table"}),
+        ({"method": "Instant EFT", "provider": "Pay-Pal"}, {"method": "instant_eft", "provider": "pay_pal"}),
+        ({"method": "x" * 60}, {"method": "x" * 40}),
+        ({"method": "4111 1111 1111 1111"}, {"method": None}),
+        ({"method": 7, "provider": ["x"]}, {"method": None, "provider": None}),
+        ({"payment": "two words"}, {"payment": None}),
+        ({"order": {"order": "1", "amount": -1, "currency": "EUR"}}, {"amount": None}),
+        ({"order": {"order": "1", "amount": 1, "currency": "QQQ"}}, {"amount": None}),
+        ({"order": {"order": "1\n2", "amount": 1, "currency": "EUR"}}, {"amount": None}),
+        ({"order": "1"}, {"amount": None}),
+        ({"order": {"order": "1", "amount": "1999", "currency": "eur"}}, {"amount": 1999, "currency": "EUR"}),
+        ({"leg": 2, "legs": 2}, {"leg": 2, "legs": 2}),
+        ({"leg": 3, "legs": 2}, {"leg": None, "legs": None}),
+        ({"leg": 1}, {"leg": None, "legs": None}),
+        ({"leg": "one", "legs": 2}, {"leg": None, "legs": None}),
+        ({"leg": 0, "legs": 99}, {"leg": None, "legs": None}),
+        ({"anything": {"else": 1}}, {"method": None}),
+    ],
+)
+def test_what_a_page_says_oddly_about_its_attempt_is_dropped_and_the_rest_is_kept(
+    cast: Cast, client: FlaskClient, database: Database, clock: Clock, told: dict[str, Any], kept: dict[str, Any]
+) -> None:
+    assert send(client, beacon() | {"attempt": {"key": key()} | told}) == 204
+    with database.write() as session:
+        digest.digest_all(session, PACE, clock.now)
+        attempt = session.scalars(sa.select(Attempt)).one()
+    assert attempt.stage == "submitted"
+    assert {name: getattr(attempt, name) for name in kept} == kept
+
+
+def test_what_is_dropped_from_a_beacon_is_not_stored_either(
+    cast: Cast, client: FlaskClient, database: Database
+) -> None:
+    card = "4111111111111111"
+    order = {"order": "1", "amount": 1, "currency": "EUR", "email": f"{card}@x.example"}
+    for told in ({"order": order}, {"note": card}, {"method": card}):
+        assert send(client, beacon() | {"attempt": {"key": key()} | told}) == 204
+    with database.read() as session:
+        assert [body for body in session.scalars(sa.select(Beacon.body)) if "4111" in body] == []
+
+
+def frame_token(client: FlaskClient, site: str = "demo", purpose: Purpose = Purpose.FRAME) -> str:
+    tokens: Tokens = client.application.extensions["unjam"].tokens
+    return tokens.sign(purpose, site)
+
+
+def test_a_frame_without_an_origin_reports_by_its_token(cast: Cast, client: FlaskClient, database: Database) -> None:
+    answer = client.post(
+        f"/api/v1/beacons?frame={frame_token(client)}",
+        data=json.dumps(beacon(source="worker")),
+        headers={"Origin": "null", "Content-Type": "text/plain"},
+    )
+    assert answer.status_code == 204
+    assert answer.headers["Access-Control-Allow-Origin"] == "null"
+    assert stored(database) == 1
+
+
+def test_a_token_of_another_shop_or_purpose_or_age_is_no_authority(
+    cast: Cast, client: FlaskClient, database: Database, clock: Clock
+) -> None:
+    late = frame_token(client)
+    clock.forward(LIFETIMES[Purpose.FRAME] + timedelta(seconds=1))
+    for token in (late, frame_token(client, "other"), frame_token(client, purpose=Purpose.HELP), "x", ""):
+        url = f"/api/v1/beacons?frame={token}"
+        assert client.post(url, data=json.dumps(beacon()), headers={"Origin": "null"}).status_code == 403
     assert stored(database) == 0
 
 

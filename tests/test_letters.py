@@ -25,6 +25,8 @@ from widget.tokens import Tokens
 
 ADDRESSES = Addresses("https://help.example.com", Tokens("a key for tests of the letters only"))
 STATES = [None, *ChargeState]
+# The e-mail about an interruption follows an attempt, all others a ticket.
+OF_TICKETS = [kind for kind in Kind if kind is not Kind.INTERRUPTED]
 
 
 @pytest.fixture
@@ -129,7 +131,7 @@ def test_a_way_to_pay_is_offered_only_when_nothing_was_charged(
     answered(cast, ticket, "We are looking at it.")
     cast.order().paid_at = clock.now() if is_paid else None
 
-    for kind in Kind:
+    for kind in OF_TICKETS:
         mail = letter(session, ticket, kind)
         may_ask = state is ChargeState.NOT_CHARGED and not is_paid and kind in {Kind.RESOLVED, Kind.REMINDER}
         assert ("/again/" in mail.text, "/again/" in mail.html, mail.asks_for_payment) == (may_ask,) * 3, kind
@@ -140,7 +142,7 @@ def test_a_paid_order_is_never_called_anything_else(session: Session, cast: Cast
     answered(cast, ticket, "Thank you for your patience.")
     cast.order().paid_at = clock.now()
 
-    for kind in Kind:
+    for kind in OF_TICKETS:
         mail = letter(session, ticket, kind)
         for said in (flat(mail.text), flat(Words(mail.html).words)):
             assert "Your order is paid" in said
@@ -206,7 +208,7 @@ def test_the_rating_asks_one_question_behind_one_link(session: Session, cast: Ca
 def test_every_link_of_the_html_is_in_the_text_too_and_nothing_is_fetched(session: Session, cast: Cast) -> None:
     ticket = cast.ticket(cast.attempt(charge=ChargeState.NOT_CHARGED))
     answered(cast, ticket, "Look again, please.")
-    for kind in Kind:
+    for kind in OF_TICKETS:
         mail = letter(session, ticket, kind)
         read = Words(mail.html)
         assert [link for link in read.links if link not in mail.text] == []
@@ -274,7 +276,7 @@ def test_a_report_without_an_order_still_makes_a_mail(session: Session, cast: Ca
 def test_the_text_fits_72_columns_except_for_links(session: Session, cast: Cast) -> None:
     ticket = cast.ticket(cast.attempt(charge=ChargeState.NOT_CHARGED))
     answered(cast, ticket, "word " * 100)
-    for kind in Kind:
+    for kind in OF_TICKETS:
         text = letter(session, ticket, kind).text
         assert [line for line in text.splitlines() if len(line) > 72 and "https://" not in line] == []
         assert "\n\n\n" not in text
@@ -297,3 +299,20 @@ def test_whatever_an_agent_types_stays_text(words: str) -> None:
     read = Words("<body>" + html)
     assert read.tags <= {"p", "br", "a"}
     assert all(link.startswith(("http://", "https://", "mailto:")) for link in read.links)
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_the_mail_about_an_interruption_tells_of_the_charge_and_leads_to_the_help_but_never_to_a_payment(
+    session: Session, cast: Cast, state: ChargeState | None
+) -> None:
+    attempt = cast.attempt(charge=state)
+    casework.interrupted(session, cast.shop, attempt, clock.now())
+    mail = letters.compose(session, session.scalars(sa.select(FollowUp)).one(), ADDRESSES, clock.now())
+
+    assert (mail.subject, mail.recipient) == ("Your payment at Karoo was interrupted, order D-1001", "sam@example.com")
+    assert Words(mail.html).links == [ADDRESSES.help(attempt)]
+    assert ADDRESSES.help(attempt) in mail.text
+    assert not mail.asks_for_payment
+    case = "You have not been charged" if state is ChargeState.NOT_CHARGED else "Please do not pay again"
+    assert case in flat(mail.text)
+    assert case in flat(Words(mail.html).words)

@@ -27,6 +27,7 @@ situations = st.builds(
     other_methods=st.integers(0, 3),
     takes_link_payments=st.booleans(),
     has_contacts=st.booleans(),
+    is_part_paid=st.booleans(),
     declined_for_good=st.booleans(),
 )
 
@@ -37,13 +38,17 @@ def test_everything_is_offered_when_nothing_was_charged_and_the_shop_can_do_ever
 
 @given(situations)
 def test_nothing_that_pays_is_offered_unless_it_is_certain_that_nothing_was_charged(situation: Situation) -> None:
-    is_safe = situation.charge is ChargeState.NOT_CHARGED and not situation.is_paid
+    is_safe = situation.charge is ChargeState.NOT_CHARGED and not situation.is_paid and not situation.is_part_paid
     assert is_safe or not any(kind.pays for kind in offers_for(situation))
 
 
 @given(situations)
 def test_a_report_is_always_possible(situation: Situation) -> None:
     assert OfferKind.REPORT in offers_for(situation)
+
+
+def test_of_an_order_that_is_paid_in_part_nobody_is_asked_for_the_whole() -> None:
+    assert offers_for(replace(EVERYTHING, is_part_paid=True)) == [OfferKind.PERSON, OfferKind.REPORT]
 
 
 @pytest.mark.parametrize(

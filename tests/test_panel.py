@@ -168,7 +168,7 @@ def test_the_open_panel_learns_that_the_order_was_paid_elsewhere(
     assert client.post("/api/v1/payments", json=told, headers=headers).status_code == 201
     answer = client.get(f"/help/{token}/live")
     assert heading(answer) == "You have paid. There is nothing left to do"
-    assert answer.headers["HX-Trigger"] == "unjam:paid"
+    assert answer.headers["HX-Trigger"] == '{"unjam:paid": {"order": "D-1001"}}'
 
 
 def test_an_open_panel_stops_asking_after_an_hour(client: FlaskClient, cast: Cast, clock: Clock) -> None:

@@ -4,17 +4,27 @@ import threading
 from datetime import timedelta
 
 import pytest
+import sqlalchemy as sa
+from flask.testing import FlaskClient
 
-from tests.cast import PACE, Cast
+from tests.cast import PACE, Cast, key
 from tests.conftest import Clock
-from widget import casework, followups, links, offers, payments, tickets
+from tests.fake_provider import FakeProvider
+from widget import attempts, casework, followups, links, offers, payments, tickets
+from widget.attempts import AttemptContext, Stage
+from widget.clock import now as clock_now
 from widget.database import Database
 from widget.errors import LinkExpired, Refused, Replayed
 from widget.followups import Kind
+from widget.links import PaymentLink as Link
 from widget.money import Money
 from widget.offers import OfferKind
+from widget.orders import Order
 from widget.payments import Source, Told
+from widget.shops import Shop
 from widget.tickets import Status
+from widget.tokens import Purpose, Tokens
+from widget.web.desk import words
 
 ZAR = Money(124900, "ZAR")
 
@@ -254,3 +264,99 @@ def test_payments_of_both_twins_and_reports_at_once_do_not_lock_each_other_out(d
     for thread in threads:
         thread.join()
     assert failures == []
+
+
+@pytest.fixture
+def cast(database: Database, clock: Clock, provider: FakeProvider) -> Cast:
+    with database.write() as session:
+        return Cast(session, profile={"providers": {"demo": {"url": provider.url}}})
+
+
+def leg(database: Database, cast: Cast, number: int, stage: Stage, method: str = "card", payment: str = "pay_1") -> int:
+    """A leg of D-1001 that has got so far. Returns the attempt."""
+    said = {"order": cast.context(), "method": method, "provider": "demo", "payment": payment}
+    context = AttemptContext.model_validate({"key": key(), "leg": number, "legs": 2} | said)
+    with database.write() as session:
+        attempt = attempts.open_for(session, session.get_one(Shop, cast.shop.id), context, clock_now())
+        attempts.reach(attempt, stage, 3)
+        session.flush()
+        return attempt.id
+
+
+def help_page(client: FlaskClient, attempt_id: int) -> str:
+    tokens: Tokens = client.application.extensions["unjam"].tokens
+    answer = client.get(f"/help/{tokens.sign(Purpose.HELP, attempt_id)}")
+    assert answer.status_code == 200
+    return answer.text
+
+
+WAYS_THAT_PAY = [f"/choose/{kind.value}" for kind in OfferKind if kind.pays]
+
+
+@pytest.mark.parametrize("status", ["requires_payment_method", "processing", "requires_capture"])
+def test_a_customer_who_paid_a_part_is_told_so_and_never_asked_for_the_whole(
+    client: FlaskClient, cast: Cast, database: Database, provider: FakeProvider, status: str
+) -> None:
+    provider.status = status
+    leg(database, cast, 1, Stage.PAID, "store_account", "pay_first")
+    page = help_page(client, leg(database, cast, 2, Stage.FAILED))
+
+    assert "Part of this order is paid" in page
+    assert "Store account went through for order D-1001." in page
+    assert "not been charged" not in page
+    assert "/choose/report" in page
+    assert not any(way in page for way in WAYS_THAT_PAY)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in OfferKind if kind.pays])
+def test_a_way_to_pay_that_is_still_on_the_screen_is_closed_once_a_part_is_paid(
+    client: FlaskClient, cast: Cast, database: Database, provider: FakeProvider, kind: OfferKind
+) -> None:
+    provider.status = "requires_payment_method"
+    second = leg(database, cast, 2, Stage.FAILED)
+    leg(database, cast, 1, Stage.PAID, "store_account", "pay_first")
+    tokens: Tokens = client.application.extensions["unjam"].tokens
+    answer = client.post(f"/help/{tokens.sign(Purpose.HELP, second)}/choose/{kind.value}")
+
+    assert "Part of this order is paid" in answer.text
+    with database.read() as session:
+        assert session.scalars(sa.select(Link)).all() == []
+
+
+def test_a_later_part_alone_never_proves_that_nothing_was_charged(
+    client: FlaskClient, cast: Cast, database: Database, provider: FakeProvider
+) -> None:
+    provider.status = "requires_payment_method"
+    page = help_page(client, leg(database, cast, 2, Stage.FAILED))
+
+    assert "We do not know yet if you were charged" in page
+    assert not any(way in page for way in WAYS_THAT_PAY)
+
+
+def test_the_help_of_the_part_that_went_through_does_not_say_that_all_is_paid(
+    client: FlaskClient, cast: Cast, database: Database, provider: FakeProvider
+) -> None:
+    provider.status = "processing"
+    page = help_page(client, leg(database, cast, 1, Stage.PAID, "store_account"))
+
+    assert "Part of this order is paid" in page
+    assert "The rest is not paid yet." in page
+
+
+@pytest.mark.parametrize("payment", ["pay_2", "pay_other"])
+def test_a_part_that_the_provider_knows_of_completes_the_order(database: Database, cast: Cast, payment: str) -> None:
+    leg(database, cast, 1, Stage.PAID, "store_account", "pay_1")
+    leg(database, cast, 2, Stage.CONFIRMING, payment="pay_2")
+    half = Told("provider:1", Source.PROVIDER, Money(62_450, "ZAR"), payment=payment)
+    with database.write() as session:
+        shop = session.get_one(Shop, cast.shop.id)
+        order = session.scalars(sa.select(Order).filter_by(reference="D-1001")).one()
+        payments.record(session, shop, order, half, PACE, clock_now())
+
+        assert (order.paid_at is not None) is (payment == "pay_2")
+
+
+def test_agents_are_told_that_a_part_is_paid() -> None:
+    said = words.charge_said(None, None, "en", clock_now(), is_part_paid=True)
+    assert said.title == "Part of it is paid"
+    assert "whole amount" in said.advice

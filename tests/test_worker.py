@@ -167,10 +167,11 @@ def test_after_the_last_try_it_is_a_dead_letter_that_an_agent_can_revive(
         clock.forward(timedelta(minutes=minutes))
     with database.write() as session:
         dead = followups.dead_letters(session, [ticket.shop_id])
-        assert [(each[0].kind, each[1].id) for each in dead if each[0].kind == "opened"] == [("opened", ticket.id)]
-        assert dead[0][2] != ""
+        opened = [each for each in dead if each.follow_up.kind == "opened"]
+        assert [(each.about, each.email) for each in opened] == [(ticket.reference, ticket.email)]
+        assert dead[0].error != ""
         for each in dead:
-            followups.revive(each[0], clock.now)
+            followups.revive(each.follow_up, clock.now)
     smtp.start()
     worker.work_once()
     assert ticket.reference in subjects(smtp)[0]

@@ -1,20 +1,32 @@
 """Attempts: one try to pay one order, and the stage it has reached."""
 
+import re
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 import sqlalchemy as sa
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+)
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from widget import orders
 from widget.database import Base, Currency, Id, Instant, JsonObject, Key, Line, Minor, Text, Word, insert_once, to
 from widget.money import Money
 from widget.orders import Order, OrderContext
+from widget.redaction import has_card_number
 from widget.shops import Shop
 
 KEY_PATTERN = r"^[0-9a-f]{32}$"
+MAX_WORD_CHARS = 40
+_NO_WORD = re.compile(r"[^a-z0-9_]")
 
 
 class Stage(StrEnum):
@@ -31,6 +43,11 @@ class Stage(StrEnum):
     def is_over(self) -> bool:
         return self in {Stage.PAID, Stage.FAILED, Stage.LEFT}
 
+    @property
+    def is_past_pay(self) -> bool:
+        """Whether Pay was pressed and the outcome is open."""
+        return self in {Stage.SUBMITTED, Stage.AUTHENTICATING, Stage.CONFIRMING}
+
 
 # Seconds in a stage without progress before the attempt counts as stalled. Guesses with room for a slow bank;
 # a shop's profile overrides them. No public per-method figures exist.
@@ -43,7 +60,11 @@ DEADLINES: dict[Stage, float] = {
 
 
 class AttemptContext(BaseModel):
-    """What the page says about an attempt. `key` is a random, opaque id made in the browser."""
+    """What the page says about an attempt. `key` is a random, opaque id made in the browser.
+
+    Everything else is optional, and what is not usable is dropped: a page that names its method oddly must not lose
+    the help for the payment. The script on the page is small because this is forgiving.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
     key: str = Field(pattern=KEY_PATTERN)
@@ -55,6 +76,26 @@ class AttemptContext(BaseModel):
     # Of a payment in several legs (part by store account, the rest by card): which one this is, of how many.
     leg: int | None = Field(default=None, ge=1, le=9)
     legs: int | None = Field(default=None, ge=1, le=9)
+
+    @field_validator("method", "provider", mode="before")
+    @classmethod
+    def _as_word(cls, value: Any) -> str | None:
+        word = _NO_WORD.sub("_", value.lower())[:MAX_WORD_CHARS] if isinstance(value, str) else ""
+        return None if not word or has_card_number(word) else word
+
+    @field_validator("order", "payment", "leg", "legs", mode="wrap")
+    @classmethod
+    def _if_usable(cls, value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return validate(value)
+        except ValidationError:
+            return None
+
+    @field_validator("legs")
+    @classmethod
+    def _holds_the_leg(cls, legs: int | None, others: ValidationInfo) -> int | None:
+        leg = others.data.get("leg")
+        return legs if leg is not None and legs is not None and leg <= legs else None
 
 
 class Attempt(Base):
@@ -88,6 +129,11 @@ class Attempt(Base):
     @property
     def due(self) -> Money | None:
         return Money(self.amount, self.currency) if self.amount and self.currency else None
+
+    @property
+    def is_part(self) -> bool:
+        """Whether this pays one leg of its order and not the whole."""
+        return self.legs is not None and self.legs > 1
 
 
 # Built once: to build it takes longer than to run it.
@@ -126,7 +172,8 @@ def open_for(session: Session, shop: Shop, context: AttemptContext, now: datetim
     attempt.method = context.method or attempt.method
     attempt.provider = context.provider or attempt.provider
     attempt.payment = context.payment or attempt.payment
-    attempt.leg, attempt.legs = context.leg or attempt.leg, context.legs or attempt.legs
+    if context.legs is not None:
+        attempt.leg, attempt.legs = context.leg, context.legs
     attempt.last_seen_at = max(attempt.last_seen_at, now)
     return attempt
 
@@ -145,17 +192,26 @@ def order_of(session: Session, attempt: Attempt) -> Order | None:
     return session.get(Order, attempt.order_id) if attempt.order_id else None
 
 
+def paid_legs(session: Session, order: Order | None) -> list[Attempt]:
+    """The legs that were paid of an order that is not, the first leg first.
+
+    While there are any, nobody may be asked for the whole amount.
+    """
+    if order is None or order.paid_at is not None:
+        return []
+    paid = sa.select(Attempt).filter_by(order_id=order.id, stage=Stage.PAID.value).where(Attempt.legs > 1)
+    return list(session.scalars(paid.order_by(Attempt.leg, Attempt.id)))
+
+
 def reach(attempt: Attempt, stage: Stage, seq: int) -> bool:
-    """Move to this stage unless a later signal has spoken, or the attempt is paid. Returns whether it moved."""
-    if seq <= attempt.stage_seq or attempt.stage == Stage.PAID:
+    """Move to this stage unless a later signal has spoken, or the attempt is paid. Returns whether it moved.
+
+    Paid is the ground truth, however late its word comes.
+    """
+    if attempt.stage == Stage.PAID or (seq <= attempt.stage_seq and stage is not Stage.PAID):
         return False
-    attempt.stage, attempt.stage_seq = stage.value, seq
+    attempt.stage, attempt.stage_seq = stage.value, max(seq, attempt.stage_seq)
     return True
-
-
-def deadlines_of(shop: Shop) -> dict[str, float]:
-    """Seconds per stage: the shop's own where it set them, else the shipped ones."""
-    return {stage.value: seconds for stage, seconds in DEADLINES.items()} | shop.settled.deadlines
 
 
 def learn_facts(attempt: Attempt, facts: dict[str, Any]) -> None:

@@ -25,7 +25,10 @@ KEPT_FOR = timedelta(minutes=30)
 
 
 class SignalIn(BaseModel):
-    """One signal. `at` is milliseconds since the attempt started, by the browser's monotonic clock; None means now."""
+    """One signal. `at` is milliseconds since the attempt started, by the page's monotonic clock; None means now.
+
+    The page numbers its signals 0, 1, 2 … within the attempt; of others `seq` means nothing.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     seq: int = Field(ge=0, le=100_000)
@@ -97,11 +100,9 @@ def parse(raw: bytes, now: datetime) -> Parsed:
         raise Malformed(f"{place}: {first['msg']}") from None
     if beacon.sent_at is not None and not _is_recent(beacon.sent_at, now):
         raise Stale("sent_at must be within 5 minutes of the server's clock; take the clock from the frame.")
-    body = raw.decode()
-    masked = _masked(beacon)
-    if masked is not None:
-        beacon, body = masked, masked.model_dump_json()
-    return Parsed(beacon, body, hashlib.sha256(raw).hexdigest())
+    beacon = _masked(beacon) or beacon
+    # As it was understood, not as it came: what was dropped or unknown in it is not stored either.
+    return Parsed(beacon, beacon.model_dump_json(exclude_unset=True), hashlib.sha256(raw).hexdigest())
 
 
 @dataclass(frozen=True, slots=True)

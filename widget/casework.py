@@ -5,9 +5,10 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
-from widget import followups, tickets
-from widget.agents import Agent
+from widget import attempts, followups, tickets
+from widget.agents import Agent, address_of
 from widget.attempts import Attempt
+from widget.errors import Malformed
 from widget.followups import Kind
 from widget.shops import Shop
 from widget.tickets import Status, Ticket
@@ -40,6 +41,8 @@ def report(
     """The customer reports the attempt: one ticket, one "we have it", one reminder if it stays unpaid."""
     ticket, is_new = tickets.open_for(session, shop, attempt, email=email, words=words, locale=locale, now=now)
     if is_new:
+        if attempt.order_id is not None:
+            followups.cancel_interrupted(session, attempt.order_id, "the payment was reported", now)
         owed = {Kind.OPENED: now}
         if _is_payable(session, ticket):
             owed[Kind.REMINDER] = now + pace.of(shop).reminder
@@ -74,6 +77,24 @@ def change_status(
         followups.cancel(session, ticket, [Kind.REMINDER], "the ticket is closed", now)
 
 
+def interrupted(session: Session, shop: Shop, attempt: Attempt, now: datetime) -> None:
+    """The attempt's page is gone in the middle of a payment: one e-mail that says where the money is.
+
+    Only the shop's own word says whose order it is, so nobody is written to about an unsigned one.
+    """
+    order, after = attempts.order_of(session, attempt), _interrupted_after(shop)
+    if after is None or order is None or not order.is_verified or order.paid_at is not None:
+        return
+    if _is_address(order.customer_email) and not followups.is_reported(session, order):
+        followups.owe_interrupted(session, attempt, order, due_at=now + after, now=now)
+
+
+def returned(session: Session, attempt: Attempt, now: datetime) -> None:
+    """The customer is back and is told on the page what the e-mail would have said."""
+    if attempt.order_id is not None:
+        followups.cancel_interrupted(session, attempt.order_id, followups.CAME_BACK, now)
+
+
 def settle(session: Session, shop: Shop, ticket: Ticket, pace: Pace, now: datetime) -> None:
     """The order was paid: resolve, stop asking, ask once how the help was."""
     tickets.move(session, ticket, Status.RESOLVED, now, because="the order was paid")
@@ -86,4 +107,16 @@ def settle(session: Session, shop: Shop, ticket: Ticket, pace: Pace, now: dateti
 def _is_payable(session: Session, ticket: Ticket) -> bool:
     """Whether something is left to pay, by the order that is held already."""
     order = tickets.order_of(session, ticket)
-    return order is not None and order.paid_at is None
+    return order is not None and order.paid_at is None and not attempts.paid_legs(session, order)
+
+
+def _interrupted_after(shop: Shop) -> timedelta | None:
+    minutes = shop.settled.interrupted_after_minutes
+    return None if minutes is None else timedelta(minutes=minutes)
+
+
+def _is_address(email: str | None) -> bool:
+    try:
+        return bool(email) and bool(address_of(email or ""))
+    except Malformed:
+        return False

@@ -6,6 +6,8 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -103,6 +105,38 @@ def check() -> None:
         if not finding.is_good:
             click.echo(f"      {finding.hint}")
     sys.exit(0 if all(finding.is_good for finding in found) else 1)
+
+
+@main.command()
+@click.argument("url")
+@click.option("--site", help="Site key of the shop that the page should belong to.")
+@click.option("--browser", "program", metavar="PATH", help="A Chromium. Found by itself when absent.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of lines.")
+def doctor(url: str, site: str | None, program: str | None, as_json: bool) -> None:
+    """Open a shop's checkout page in a headless browser and check, step by step, whether Unjam works on it."""
+    try:
+        from widget.doctor import Unable, a_browser, examine
+    except ImportError as error:
+        raise click.ClickException("the doctor needs Playwright: pip install 'unjam[doctor]'") from error
+    from widget.database import Database
+
+    loaded = settings.load()
+    _upgrade(loaded)
+    database, said = Database(loaded.database_url), []
+    try:
+        with a_browser(program) as browser:
+            for check in examine(browser, loaded, database, url, site):
+                said.append(check)
+                if not as_json:
+                    click.echo(check.line)
+    except Unable as error:
+        raise click.ClickException(str(error)) from error
+    finally:
+        database.dispose()
+    is_well = not any(check.is_broken for check in said)
+    if as_json:
+        click.echo(json.dumps({"url": url, "is_well": is_well, "checks": [asdict(check) for check in said]}, indent=2))
+    sys.exit(0 if is_well else 1)
 
 
 @main.command("shop-add")
@@ -237,13 +271,38 @@ def list_agents() -> None:
 @main.command()
 @click.argument("site")
 def embed(site: str) -> None:
-    """Print the tag for a shop's checkout page."""
+    """Print what a shop's checkout page needs: the tag, the link without JavaScript, and its security policy."""
     from widget import shops
+    from widget.web.script import current
 
     with _session() as session:
-        shops.by_site(session, site)
+        name = shops.by_site(session, site).name
+    address, build = settings.load().public_url, current()
+    integrity = f'\n        integrity="{build.integrity}"\n        crossorigin="anonymous"'
+    click.echo(f"The tag, which always loads the latest script:\n\n{_tag(f'{address}/embed.js', site)}\n")
     click.echo(
-        f'<script async src="{settings.load().public_url}/embed.js" data-site="{site}"\n'
+        f"Or pinned to this version, which no server can change:\n\n"
+        f"{_tag(f'{address}/embed-{build.version}.js', site, integrity)}\n"
+    )
+    click.echo(
+        f"For customers whose browser runs no script; leave out what you do not know or cannot sign:\n\n"
+        f'<noscript><a target="_blank" rel="noopener"\n   href="{address}/start/{site}'
+        "?order=ORDER&amp;amount=MINOR+UNITS&amp;currency=EUR"
+        '&amp;email=CUSTOMER+E-MAIL&amp;signature=HEX+HMAC-SHA256">\n'
+        f"Help with a payment at {escape(name)}</a></noscript>\n"
+    )
+    click.echo(
+        f"If the page has a Content-Security-Policy, add to it:\n\n"
+        f"script-src {address}\nframe-src {address}\nconnect-src {address}\n\n"
+        "With a nonce in script-src, put it on the tag instead. worker-src is not needed: the worker runs in "
+        "Unjam's own frame."
+    )
+
+
+def _tag(source: str, site: str, more: str = "") -> str:
+    return (
+        f'<script async src="{source}"{more}\n'
+        f'        data-site="{site}"\n'
         '        data-order="ORDER" data-amount="MINOR UNITS" data-currency="EUR"\n'
         '        data-email="CUSTOMER E-MAIL" data-signature="HEX HMAC-SHA256"></script>'
     )

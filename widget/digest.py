@@ -1,26 +1,54 @@
 """Digest: turns beacons from the inbox into attempts, signals, stalls and payments. Repeating it changes nothing."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+import sqlalchemy as sa
 import structlog
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from widget import attempts, beacons, logs, payments, signals, stalls
+from widget import attempts, beacons, judgement, logs, payments, pulses, signals, stalls
 from widget.attempts import Attempt, Stage
-from widget.beacons import Beacon, BeaconIn, SignalIn
+from widget.beacons import Beacon, BeaconIn
 from widget.browsers import allowed_facts
 from widget.casework import Pace
 from widget.payments import Source, Told
+from widget.pulses import Presence, Pulse
 from widget.redaction import mask_card_numbers
 from widget.shops import Shop
-from widget.stalls import SeenBy, StallKind
+from widget.stalls import Stall, StallKind
 
 log = structlog.get_logger()
 
 MAX_ERROR_CHARS = 1_000
+# Built once: to build it takes longer than to run it.
+_PULSE = (
+    sa.select(Pulse)
+    .where(Pulse.shop_id == sa.bindparam("shop_id"), Pulse.attempt_key == sa.bindparam("attempt_key"))
+    .execution_options(populate_existing=True)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """A signal that was not known before. Below zero are the numbers of what the page did not see itself."""
+
+    seq: int
+    name: str
+    data: dict[str, Any]
+    at: datetime
+
+    @property
+    def is_of_page(self) -> bool:
+        return self.seq >= 0
+
+    @property
+    def presses_pay(self) -> bool:
+        stage = _stage_named(self.data) if self.name == "stage" and self.is_of_page else None
+        return stage is not None and stage.is_past_pay
 
 
 def digest_all(session: Session, pace: Pace, now: datetime, *, limit: int = 200) -> int:
@@ -53,55 +81,132 @@ def _take_in(session: Session, shop: Shop, said: BeaconIn, beacon: Beacon, pace:
     attempt = attempts.open_for(session, shop, said.attempt, beacon.received_at)
     attempt.user_agent = attempt.user_agent or beacon.user_agent
     attempts.learn_facts(attempt, allowed_facts(said.facts))
-    started_at = _started_at(attempt, said, beacon.received_at)
+    heard = list(_keep(session, attempt, said, beacon.received_at))
+    for each in heard:
+        if each.is_of_page:
+            _apply(session, shop, attempt, each, pace)
+        _feel(session, shop, attempt, each)
+    _conclude(session, attempt, heard, beacon.received_at)
+
+
+def _keep(session: Session, attempt: Attempt, said: BeaconIn, received_at: datetime) -> Iterator[_Heard]:
+    """Keep the signals of a beacon; those that are new come back in the order they happened."""
+    is_of_page = said.source == "page"
+    started_at = _started_at(attempt, said, received_at) if is_of_page else attempt.started_at
     for signal in sorted(said.signals, key=lambda each: each.seq):
-        at = min(started_at + timedelta(milliseconds=signal.at), beacon.received_at)
-        if signals.record(session, attempt, seq=signal.seq, name=signal.name, at=at, data=signal.data):
-            _apply(session, shop, attempt, signal, at, pace)
+        at = received_at if signal.at is None else min(started_at + timedelta(milliseconds=signal.at), received_at)
+        if not is_of_page:
+            data = signal.data | {"seen_by": said.source}
+            yield _Heard(signals.number(session, attempt, signal.name, at, data), signal.name, data, at)
+        elif signals.record(session, attempt, seq=signal.seq, name=signal.name, at=at, data=signal.data):
+            yield _Heard(signal.seq, signal.name, signal.data, at)
 
 
 def _started_at(attempt: Attempt, said: BeaconIn, received_at: datetime) -> datetime:
-    """When the attempt's own clock read zero: the last signal of its first beacon was made just before it was sent."""
-    if attempt.started_at == received_at and said.signals:
-        attempt.started_at = received_at - timedelta(milliseconds=max(each.at for each in said.signals))
+    """When the attempt's own clock read zero: the last signal of its first beacon was made just before it was sent.
+
+    The frame, or the panel, may have told of the attempt before its page did.
+    """
+    if attempt.stage_seq < 0 and said.signals:
+        last_ms = max(each.at or 0 for each in said.signals)
+        attempt.started_at = min(attempt.started_at, received_at - timedelta(milliseconds=last_ms))
     return attempt.started_at
 
 
-def _apply(session: Session, shop: Shop, attempt: Attempt, signal: SignalIn, at: datetime, pace: Pace) -> None:
-    match signal.name:
+def _apply(session: Session, shop: Shop, attempt: Attempt, heard: _Heard, pace: Pace) -> None:
+    match heard.name:
         case "stage":
-            _reach(attempt, signal)
+            _reach(attempt, heard)
         case "paid":
-            attempts.reach(attempt, Stage.PAID, signal.seq)
-            _record_page_payment(session, shop, attempt, at, pace)
+            attempts.reach(attempt, Stage.PAID, heard.seq)
+            _record_page_payment(session, shop, attempt, heard.at, pace)
         case "failed":
-            attempts.reach(attempt, Stage.FAILED, signal.seq)
-            attempt.error_code = _text(signal.data.get("code"), 100) or attempt.error_code
-            attempt.error_message = _text(signal.data.get("message"), MAX_ERROR_CHARS) or attempt.error_message
+            attempts.reach(attempt, Stage.FAILED, heard.seq)
+            attempt.error_code = _text(heard.data.get("code") or heard.data.get("name"), 100) or attempt.error_code
+            attempt.error_message = _text(heard.data.get("message"), MAX_ERROR_CHARS) or attempt.error_message
         case "left":
-            attempts.reach(attempt, Stage.LEFT, signal.seq)
-        case "stall":
-            _record_stall(session, attempt, signal, at)
+            attempts.reach(attempt, Stage.LEFT, heard.seq)
+        case "back" if attempt.stage == Stage.LEFT:
+            attempts.reach(attempt, _stage_it_left(session, attempt), heard.seq)
 
 
-def _reach(attempt: Attempt, signal: SignalIn) -> None:
-    stage = signal.data.get("stage")
-    if isinstance(stage, str) and stage in set(Stage) - {Stage.PAID}:
-        attempts.reach(attempt, Stage(stage), signal.seq)
+def _reach(attempt: Attempt, heard: _Heard) -> None:
+    stage = _stage_named(heard.data)
+    if stage is not None and stage is not Stage.PAID:
+        attempts.reach(attempt, stage, heard.seq)
 
 
-def _record_stall(session: Session, attempt: Attempt, signal: SignalIn, at: datetime) -> None:
-    kind, stage = signal.data.get("kind"), signal.data.get("stage")
-    seen_by = signal.data.get("seen_by", SeenBy.PAGE.value)
-    if not all(isinstance(each, str) for each in (kind, stage, seen_by)):
+def _stage_named(data: dict[str, Any]) -> Stage | None:
+    stage = data.get("stage")
+    return Stage(stage) if isinstance(stage, str) and stage in set(Stage) else None
+
+
+def _stage_it_left(session: Session, attempt: Attempt) -> Stage:
+    """Where the page was when it said goodbye; it goes on from there."""
+    goodbyes = signals.named(session, [attempt.id], ["left"], judgement.MAX_SIGNALS)
+    stage = _stage_named(goodbyes[-1].data) if goodbyes else None
+    return stage if stage is not None and not stage.is_over else Stage.STARTED
+
+
+def _feel(session: Session, shop: Shop, attempt: Attempt, heard: _Heard) -> None:
+    """What a signal says about the page's being there, for the switch that notices silence.
+
+    A page whose frame is blocked sends no beats, so nothing here may promise any: no pulse is made of "seen". Where
+    there is a frame, its next beat says so itself.
+    """
+    match heard.name:
+        case "paid" | "failed" if attempt.stage_seq == heard.seq or attempt.stage == Stage.PAID:
+            pulses.end(session, shop.id, attempt.key)
+        case "left" if attempt.stage_seq == heard.seq:
+            stage = _stage_named(heard.data)
+            if stage is not None and stage.is_past_pay and not heard.data.get("stays"):
+                pulses.heard(session, shop.id, attempt.key, Presence.AWAY, heard.at)
+            else:
+                pulses.end(session, shop.id, attempt.key)
+        case "hidden" if _pulse_of(session, shop, attempt) is not None:
+            pulses.heard(session, shop.id, attempt.key, Presence.HIDDEN, heard.at)
+        case "visible" | "back":
+            pulse = _pulse_of(session, shop, attempt)
+            if pulse is not None and pulse.presence != Presence.SEEN and pulse.at <= heard.at:
+                pulses.end(session, shop.id, attempt.key)
+
+
+def _pulse_of(session: Session, shop: Shop, attempt: Attempt) -> Pulse | None:
+    return session.scalars(_PULSE, {"shop_id": shop.id, "attempt_key": attempt.key}).one_or_none()
+
+
+def _conclude(session: Session, attempt: Attempt, heard: list[_Heard], received_at: datetime) -> None:
+    """Verdicts, once the whole beacon is taken in: on this attempt, and on others at its order that it explains."""
+    order, names = attempts.order_of(session, attempt), {each.name for each in heard}
+    standing = stalls.of(session, attempt.id)
+    if heard and standing:
+        stalls.withdraw(session, attempt.id, [StallKind.SILENT], max(each.at for each in heard))
+    if standing or names & {"failed", "stall"}:
+        judgement.judge(session, attempt, order)
+    if "thawed" in names:
+        _note_thaw(stalls.of(session, attempt.id), next(each for each in heard if each.name == "thawed"))
+    if order is None:
         return
-    if kind in set(StallKind) and stage in set(Stage) and seen_by in set(SeenBy):
-        stalls.record(session, attempt, StallKind(kind), Stage(stage), SeenBy(seen_by), at)
+    if "failed" in names or ("paid" in names and attempt.is_part):
+        judgement.judge_order(session, order)
+    if names & {"paid", "failed", "left"} or any(each.presses_pay for each in heard):
+        judgement.judge_doubles(session, attempt, order, received_at)
+
+
+def _note_thaw(standing: list[Stall], heard: _Heard) -> None:
+    frozen = next((stall for stall in standing if stall.kind == StallKind.FROZEN), None)
+    lasted = heard.data.get("frozen_ms")
+    if frozen is not None and isinstance(lasted, int | float):
+        frozen.evidence = frozen.evidence | {"frozen_ms": lasted}
 
 
 def _record_page_payment(session: Session, shop: Shop, attempt: Attempt, at: datetime, pace: Pace) -> None:
     order = attempts.order_of(session, attempt)
-    if order is not None and attempt.due is not None:
+    if order is None or attempt.due is None:
+        return
+    if attempt.is_part:
+        payments.settle_legs(session, shop, order, attempt, pace, at)
+    else:
         told = Told(f"page:{attempt.key}", Source.PAGE, attempt.due, method=attempt.method, payment=attempt.payment)
         payments.record(session, shop, order, told, pace, at)
 

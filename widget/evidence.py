@@ -53,9 +53,35 @@ _NAMES = {
     "paid": "Paid",
     "failed": "Failed",
     "left": "Left the page",
+    "back": "Came back",
+    "hidden": "Page hidden",
+    "visible": "Page visible again",
+    "offline": "Connection lost",
+    "online": "Connection back",
     "error": "Error on the page",
+    "violation": "Blocked by the page’s security policy",
+    "long_frame": "Page was busy",
+    "popup": "Payment window",
+    "resource": "Could not be loaded",
+    "clicks": "Pay was pressed",
+    "thawed": "Page responds again",
+    "asleep": "Device was asleep",
+    "greeted": "Was told of the payment on return",
     "provider_said": "Provider answered",
     "offer": "Way out chosen",
+}
+# How figures are told; whatever is not here is told without its name.
+_FIGURES = {
+    "ms": "for {} ms",
+    "silent_ms": "silent for {} ms",
+    "frozen_ms": "after {} ms",
+    "seconds": "for {} s",
+    "silent_seconds": "silent for {} s",
+    "answered": "answers: {}",
+    "failing": "failing: {}",
+    "count": "{} times",
+    "status": "status {}",
+    "seen_by": "seen by the {}",
 }
 
 
@@ -72,7 +98,7 @@ def gather(session: Session, shop: Shop, attempt: Attempt, locale: str | None = 
         timeline=tuple(_moment(each) for each in signals.timeline(session, attempt.id)),
         stalls=tuple(seen),
         offers=tuple(offers.of(session, attempt.id)),
-        diagnosis=diagnose(StallKind(seen[0].kind) if seen else None),
+        diagnosis=diagnose(StallKind(seen[0].kind), seen[0].evidence) if seen else diagnose(None),
     )
 
 
@@ -92,7 +118,7 @@ def _payment_facts(shop: Shop, attempt: Attempt, locale: str | None) -> tuple[Fa
 def _device_facts(attempt: Attempt) -> tuple[Fact, ...]:
     browser = browser_of(attempt.user_agent)
     named = (Fact("Browser", browser.name), Fact("System", browser.system), Fact("Device", browser.device))
-    told = (Fact(label, _shown(attempt.facts[name])) for name, label in FACTS.items() if name in attempt.facts)
+    told = (Fact(fact.label, _shown(attempt.facts[name])) for name, fact in FACTS.items() if name in attempt.facts)
     return (*named, *told)
 
 
@@ -106,6 +132,17 @@ def _in_words(value: object) -> str:
     return said if " " in said else said.replace("_", " ")
 
 
+def _told(name: str, value: object) -> str:
+    """One part of a signal; what is false, empty or nothing says nothing."""
+    if isinstance(value, dict):
+        return ", ".join(part for key, each in value.items() if (part := _told(str(key), each)))
+    if value is None or value is False or value == "":
+        return ""
+    if value is True:
+        return name.replace("_", " ")
+    return _FIGURES.get(name, "{}").format(_in_words(value))
+
+
 def _moment(signal: signals.Signal) -> Moment:
-    detail = ", ".join(_in_words(value) for value in signal.data.values() if value not in (None, ""))
+    detail = _told("", signal.data)
     return Moment(signal.at, _NAMES.get(signal.name, signal.name.replace("_", " ").capitalize()), detail)

@@ -11,15 +11,16 @@ from jinja2.utils import urlize
 from markupsafe import Markup
 from sqlalchemy.orm import Session
 
-from widget import charges, followups, tickets
+from widget import attempts, charges, followups, tickets
 from widget.addresses import Addresses
 from widget.agents import Agent
+from widget.attempts import Attempt, Stage
 from widget.charges import Charge
 from widget.followups import FollowUp, Kind
 from widget.look import ink_on, readable_on
 from widget.mail import OutgoingMail
 from widget.moments import moment
-from widget.money import Money
+from widget.money import Money, locale_for
 from widget.orders import Order
 from widget.paths import STATIC, TEMPLATES
 from widget.providers import ChargeState
@@ -49,20 +50,28 @@ _CHARGE_WORDS = {
     ),
 }
 _PAID_WORDS = ("Your order is paid", "There is nothing left to pay.")
+_PART_PAID_WORDS = (
+    "Part of your order is paid",
+    "The other part is not paid, as far as we know. Please do not pay the whole amount.",
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What the templates may know of a ticket."""
+    """What the templates may know of what the mail follows."""
 
     shop: Shop
     profile: Profile
-    ticket: Ticket
+    ticket: Ticket | None
+    attempt: Attempt
+    email: str
+    locale: str
     order: Order | None
     due: Money | None
     charge: Charge | None
     message: Message | None
     agent: Agent | None
+    is_part_paid: bool
     now: datetime
 
     @property
@@ -71,10 +80,15 @@ class Case:
 
     @property
     def charge_state(self) -> ChargeState:
-        return charges.state_of(self.charge)
+        """Of a later leg "not charged" is not the whole truth, even while nobody has told of the first one."""
+        state = charges.state_of(self.charge)
+        is_later_leg = self.attempt.is_part and self.attempt.leg != 1
+        return ChargeState.UNKNOWN if is_later_leg and state is ChargeState.NOT_CHARGED else state
 
     @property
     def is_good_news(self) -> bool:
+        if self.is_part_paid:
+            return False
         return self.is_paid or self.charge_state in {ChargeState.CHARGED, ChargeState.NOT_CHARGED}
 
     @property
@@ -88,7 +102,8 @@ class Case:
     @property
     def may_try_again(self) -> bool:
         """Nobody is led to pay twice: only an unpaid order of which nothing was charged may be tried again."""
-        return self.order is not None and not self.is_paid and self.charge_state is ChargeState.NOT_CHARGED
+        is_unpaid = self.order is not None and not self.is_paid and not self.is_part_paid
+        return is_unpaid and self.charge_state is ChargeState.NOT_CHARGED
 
     @property
     def order_number(self) -> str | None:
@@ -98,22 +113,34 @@ class Case:
 
     @property
     def answer_by(self) -> datetime | None:
-        return self.ticket.answer_due_at if self.ticket.answer_due_at > self.now else None
+        due = self.ticket.answer_due_at if self.ticket else None
+        return due if due is not None and due > self.now else None
+
+    @property
+    def has_left(self) -> bool:
+        """Whether the page said goodbye: it was closed, or its customer went to the bank."""
+        return self.attempt.stage == Stage.LEFT
+
+    @property
+    def help_until(self) -> datetime:
+        return self.now + LIFETIMES[Purpose.HELP]
 
     @property
     def again_until(self) -> datetime:
         return self.now + LIFETIMES[Purpose.AGAIN]
 
     def shown(self, money: Money) -> str:
-        return money.shown(self.ticket.locale)
+        return money.shown(self.locale)
 
     def at(self, instant: datetime) -> str:
-        return moment(instant, self.profile.time_zone, self.ticket.locale)
+        return moment(instant, self.profile.time_zone, self.locale)
 
     def _charge_words(self, part: int) -> str:
-        words = (_PAID_WORDS if self.is_paid else _CHARGE_WORDS[self.charge_state])[part]
+        words = _CHARGE_WORDS[self.charge_state]
+        if self.is_paid or self.is_part_paid:
+            words = _PAID_WORDS if self.is_paid else _PART_PAID_WORDS
         charged = _money_of(self.charge)
-        return words.format(
+        return words[part].format(
             what=f"order {self.order_number}" if self.order_number else "this order",
             at=self.at(self.charge.answered_at) if self.charge else "",
             amount=f" {self.shown(charged)}" if charged else "",
@@ -129,14 +156,12 @@ def compose(session: Session, follow_up: FollowUp, addresses: Addresses, now: da
         "case": case,
         "shop": case.shop,
         "ticket": case.ticket,
-        "status_link": addresses.status(case.ticket),
-        "again_link": addresses.again(case.ticket) if asks_for_payment else None,
-        "rate_link": addresses.rate(case.ticket),
+        **_links(case, addresses, asks_for_payment=asks_for_payment),
         "colours": _colours(case.profile.colour),
     }
     return OutgoingMail(
         mail_id=follow_up.mail_id,
-        recipient=case.ticket.email,
+        recipient=case.email,
         subject=_TEMPLATES.get_template(f"{kind.value}/subject.txt").render(context).strip(),
         text=_wrapped(_TEMPLATES.get_template(f"{kind.value}/body.txt").render(context)),
         html=_INLINER.inline(_TEMPLATES.get_template(f"{kind.value}/body.html").render(context)),
@@ -147,35 +172,50 @@ def compose(session: Session, follow_up: FollowUp, addresses: Addresses, now: da
     )
 
 
+def _links(case: Case, addresses: Addresses, *, asks_for_payment: bool) -> dict[str, str | None]:
+    if case.ticket is None:
+        return {"help_link": addresses.help(case.attempt), "again_link": None}
+    return {
+        "status_link": addresses.status(case.ticket),
+        "again_link": addresses.again(case.ticket) if asks_for_payment else None,
+        "rate_link": addresses.rate(case.ticket),
+    }
+
+
 def _money_of(charge: Charge | None) -> Money | None:
     return Money(charge.amount, charge.currency) if charge and charge.amount and charge.currency else None
 
 
 def _case(session: Session, follow_up: FollowUp, now: datetime) -> Case:
-    ticket = tickets.by_id(session, follow_up.ticket_id)
-    shop = session.get_one(Shop, ticket.shop_id)
-    order = tickets.order_of(session, ticket)
+    ticket = followups.ticket_of(session, follow_up) if follow_up.ticket_id is not None else None
+    attempt = attempts.by_id(session, followups.attempt_id_of(session, follow_up))
+    shop, order = session.get_one(Shop, attempt.shop_id), followups.order_of(session, follow_up)
     message = session.get_one(Message, follow_up.message_id) if follow_up.message_id else None
-    if message is None and follow_up.kind == Kind.RESOLVED:
+    if message is None and ticket is not None and follow_up.kind == Kind.RESOLVED:
         message = tickets.last_reply(session, ticket)
+    language = locale_for(str(attempt.facts.get("language") or ""), shop.settled.locale)
     return Case(
         shop=shop,
         profile=shop.settled,
         ticket=ticket,
+        attempt=attempt,
+        email=ticket.email if ticket else (order.customer_email or "" if order else ""),
+        locale=ticket.locale if ticket else language,
         order=order,
-        due=order.due if order else tickets.attempt_of(session, ticket).due,
-        charge=charges.latest(session, ticket.attempt_id),
+        due=order.due if order else attempt.due,
+        charge=charges.latest(session, attempt.id),
         message=message,
         agent=session.get(Agent, message.agent_id) if message and message.agent_id else None,
+        is_part_paid=bool(attempts.paid_legs(session, order)),
         now=now,
     )
 
 
 def _references(session: Session, follow_up: FollowUp) -> tuple[str, ...]:
     """The ids of the thread so far: the first mail of the ticket, and then those that were sent before this one."""
-    if follow_up.kind == Kind.OPENED:
+    if follow_up.kind == Kind.OPENED or follow_up.ticket_id is None:
         return ()
-    owed = followups.of(session, tickets.by_id(session, follow_up.ticket_id))
+    owed = followups.of(session, followups.ticket_of(session, follow_up))
     opened = [each.mail_id for each in owed if each.kind == Kind.OPENED]
     sent = sorted((each.sent_at, each.mail_id) for each in owed if each.sent_at and each.kind != Kind.OPENED)
     earlier = [mail_id for _, mail_id in sent if mail_id != follow_up.mail_id]

@@ -54,6 +54,8 @@ class Situation:
     other_methods: int
     takes_link_payments: bool
     has_contacts: bool
+    # One leg of the order went through; what pays would take the whole amount once more.
+    is_part_paid: bool = False
     declined_for_good: bool = False
 
 
@@ -63,7 +65,7 @@ def offers_for(situation: Situation) -> list[OfferKind]:
 
 
 def _is_open(kind: OfferKind, now: Situation) -> bool:
-    if kind.pays and (now.is_paid or now.charge is not ChargeState.NOT_CHARGED):
+    if kind.pays and (now.is_paid or now.is_part_paid or now.charge is not ChargeState.NOT_CHARGED):
         return False
     match kind:
         case OfferKind.RETRY:

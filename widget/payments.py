@@ -7,7 +7,7 @@ from enum import StrEnum
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session
 
-from widget import attempts, casework, offers, orders, signals, tickets
+from widget import attempts, casework, offers, orders, pulses, signals, tickets
 from widget.attempts import Attempt, Stage
 from widget.casework import Pace
 from widget.database import Base, Currency, Id, Instant, Key, Minor, Word, insert_once, to
@@ -78,7 +78,16 @@ def record(session: Session, shop: Shop, order: Order, told: Told, pace: Pace, n
             _settle(session, shop, each, told, pace, now)
     else:
         _note_shortfall(session, order, told, now)
+        _note_leg(session, shop, order, told, pace, now)
     return True
+
+
+def settle_legs(session: Session, shop: Shop, order: Order, attempt: Attempt, pace: Pace, now: datetime) -> None:
+    """One leg was paid. That settles nothing until every leg of the order is paid; then it is settled once."""
+    paid = {each.leg for each in attempts.paid_legs(session, order)}
+    if attempt.due is not None and attempt.legs is not None and paid >= set(range(1, attempt.legs + 1)):
+        told = Told(f"legs:{order.id}:{attempt.due.minor}", Source.PAGE, attempt.due)
+        record(session, shop, order, told, pace, now)
 
 
 def of(session: Session, order: Order) -> list[Payment]:
@@ -106,9 +115,21 @@ def _settle(session: Session, shop: Shop, order: Order, told: Told, pace: Pace, 
     for attempt in session.scalars(sa.select(Attempt).filter_by(order_id=order.id)):
         if attempt.stage != Stage.PAID:
             attempts.settle(attempt)
+            pulses.end(session, shop.id, attempt.key)
             signals.note(session, attempt, "paid", now, source=told.source.value, payment=told.payment)
     for ticket in tickets.unfinished_of(session, order):
         casework.settle(session, shop, ticket, pace, now)
+
+
+def _note_leg(session: Session, shop: Shop, order: Order, told: Told, pace: Pace, now: datetime) -> None:
+    """A payment of a part may be the leg whose page never told how it ended."""
+    if told.payment is None:
+        return
+    legs = sa.select(Attempt).filter_by(order_id=order.id, payment=told.payment).where(Attempt.legs > 1)
+    for leg in session.scalars(legs.where(Attempt.stage != Stage.PAID.value)):
+        attempts.settle(leg)
+        signals.note(session, leg, "paid", now, source=told.source.value, payment=told.payment)
+        settle_legs(session, shop, order, leg, pace, now)
 
 
 def _note_shortfall(session: Session, order: Order, told: Told, now: datetime) -> None:

@@ -21,6 +21,21 @@ from widget.errors import Malformed, Unauthorised, UnknownSite
 SITE_KEY = re.compile(r"[a-z0-9][a-z0-9-]{1,39}\Z")
 RETIRED_KEY_LIVES = timedelta(days=7)
 
+# The deadlines a shop may set, and between which seconds. The lowest are for trying things out: a page sends a pulse
+# every 4 s and beats four times a second, so that less than three of these would take a hiccup for a stall.
+SETTABLE_DEADLINES: dict[str, tuple[float, float]] = {
+    "sdk": (0.2, 300),
+    "submitted": (0.2, 300),
+    "authenticating": (0.2, 1800),
+    "confirming": (0.2, 300),
+    "silent": (1, 300),
+    "closed": (1, 3600),
+    "away": (1, 86400),
+    "hidden": (1, 86400),
+    "frozen": (0.5, 60),
+    "dead": (0.5, 60),
+}
+
 
 class KeyKind(StrEnum):
     SIGNING = "signing"  # HMAC secret of the shop's server for order context; needed in clear to verify
@@ -116,7 +131,9 @@ class Profile(BaseModel):
     payment_link_hours: int = Field(default=24, ge=1, le=24 * 30)
     reminder_after_minutes: int | None = Field(default=None, ge=1)
     rating_after_minutes: int | None = Field(default=None, ge=0)
-    # Stage -> seconds before an attempt in that stage counts as stalled; absent stages use the shipped defaults.
+    # After an interrupted payment, the customer is written to this much later; None never.
+    interrupted_after_minutes: int | None = Field(default=10, ge=1)
+    # Seconds by stage or by limit of the switch (see SETTABLE_DEADLINES); absent ones are learned, or as shipped.
     deadlines: dict[str, float] = Field(default_factory=dict)
 
     @field_validator("allowed_origins")
@@ -141,8 +158,12 @@ class Profile(BaseModel):
     @field_validator("deadlines")
     @classmethod
     def _are_sane(cls, deadlines: dict[str, float]) -> dict[str, float]:
-        if any(not 0.2 <= seconds <= 1800 for seconds in deadlines.values()):
-            raise ValueError("a deadline is between 0.2 and 1800 seconds")
+        for name, seconds in deadlines.items():
+            if name not in SETTABLE_DEADLINES:
+                raise ValueError(f"{name!r} is no deadline; there are {', '.join(SETTABLE_DEADLINES)}")
+            low, high = SETTABLE_DEADLINES[name]
+            if not low <= seconds <= high:
+                raise ValueError(f"{name} is between {low:g} and {high:g} seconds, not {seconds:g}")
         return deadlines
 
     def is_open(self, at: datetime) -> bool:

@@ -1,7 +1,9 @@
 """Stalls: the verdict that an attempt is stuck, who saw it and when."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
@@ -35,6 +37,11 @@ class StallKind(StrEnum):
     ASKED = "asked"  # nothing was detected; the shopper opened the panel by hand
 
 
+# These say what became of money, and lead; those say only that somebody grew impatient, and follow.
+_MONEY = {StallKind.SPLIT, StallKind.DOUBLE}
+_IMPATIENCE = {StallKind.RAGE, StallKind.ASKED}
+
+
 class SeenBy(StrEnum):
     PAGE = "page"
     FRAME = "frame"
@@ -60,12 +67,60 @@ class Stall(Base):
     __table_args__ = (sa.UniqueConstraint("attempt_id", "kind", "stage"),)
 
 
-def record(session: Session, attempt: Attempt, kind: StallKind, stage: Stage, seen_by: SeenBy, at: datetime) -> None:
-    """Keep the first sight of each kind in each stage."""
-    values = {"attempt_id": attempt.id, "kind": kind.value, "stage": stage.value, "seen_by": seen_by.value, "at": at}
-    insert_once(session, Stall, values, unique=["attempt_id", "kind", "stage"])
+# Built once: every beacon asks for them, and to build it takes longer than to run it.
+_STANDING = sa.select(Stall).where(Stall.attempt_id == sa.bindparam("attempt_id"), Stall.withdrawn_at.is_(None))
+
+
+def record(
+    session: Session,
+    attempt: Attempt,
+    kind: StallKind,
+    stage: Stage,
+    seen_by: SeenBy,
+    at: datetime,
+    evidence: dict[str, Any] | None = None,
+) -> bool:
+    """Keep the first sight of each kind in each stage; one that was withdrawn stands again.
+
+    Returns whether it is news.
+    """
+    said = {"seen_by": seen_by.value, "at": at, "evidence": evidence or {}}
+    unique = {"attempt_id": attempt.id, "kind": kind.value, "stage": stage.value}
+    if insert_once(session, Stall, unique | said, unique=list(unique)) is not None:
+        return True
+    withdrawn = sa.select(Stall).filter_by(**unique).where(Stall.withdrawn_at.is_not(None))
+    again = session.scalars(withdrawn.execution_options(populate_existing=True)).first()
+    if again is None:
+        return False
+    again.seen_by, again.at, again.evidence, again.withdrawn_at = seen_by.value, at, evidence or {}, None
+    return True
+
+
+def revise(session: Session, stall: Stall, kind: StallKind, stage: Stage) -> None:
+    """More is known now: the stall was of another kind. Where that one is kept already, they were the same."""
+    if (stall.kind, stall.stage) == (kind.value, stage.value):
+        return
+    same = sa.select(Stall.id).filter_by(attempt_id=stall.attempt_id, kind=kind.value, stage=stage.value)
+    if session.scalar(same) is not None:
+        session.delete(stall)
+    else:
+        stall.kind, stall.stage = kind.value, stage.value
+    session.flush()
+
+
+def withdraw(session: Session, attempt_id: int, kinds: Iterable[StallKind], at: datetime) -> None:
+    """Take back verdicts of these kinds that were given before this moment."""
+    for stall in of(session, attempt_id):
+        if stall.kind in set(kinds) and stall.at < at:
+            stall.withdrawn_at = at
 
 
 def of(session: Session, attempt_id: int) -> list[Stall]:
-    """The stalls of an attempt, the latest first."""
-    return list(session.scalars(sa.select(Stall).filter_by(attempt_id=attempt_id).order_by(Stall.at.desc())))
+    """The stalls of an attempt that stand, the one that tells most first."""
+    return by_weight(session.scalars(_STANDING, {"attempt_id": attempt_id}))
+
+
+def by_weight(found: Iterable[Stall]) -> list[Stall]:
+    """What concerns money first, then the latest."""
+    latest_first = sorted(found, key=lambda stall: (stall.at, stall.id), reverse=True)
+    return sorted(latest_first, key=lambda stall: (stall.kind not in _MONEY, stall.kind in _IMPATIENCE))

@@ -1,16 +1,21 @@
-"""The worker: digests beacons and keeps the promises of follow-ups. Any number may run; a crash repeats work, never
-loses it."""
+"""The worker: digests beacons, notices silence and keeps the promises of follow-ups.
+
+Any number may run; a crash repeats work, never loses it.
+"""
 
 import os
 import secrets
 import socket
 import threading
+from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 
 import structlog
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.orm import Session
 
-from widget import beacons, clock, digest, enquiry, followups, letters, logs
+from widget import beacons, clock, deadlines, digest, enquiry, followups, letters, logs, pulses, silence
 from widget.addresses import Addresses
 from widget.casework import Pace, pace_of
 from widget.database import Database
@@ -25,6 +30,8 @@ IDLE_SECONDS = 1.0
 # After an error of the database, wait so that a restart of it is not met by a storm.
 TROUBLE_SECONDS = 5.0
 TIDY_EVERY = timedelta(minutes=10)
+# Pages without pulses are looked for more rarely: they have a minute more than the others anyway.
+LOOK_FOR_UNHEARD_EVERY = timedelta(seconds=10)
 
 
 class Worker:
@@ -35,7 +42,7 @@ class Worker:
         self._lease = lease
         self.name = f"{socket.gethostname()[:30]}:{os.getpid()}:{secrets.token_hex(4)}"
         self._stopping = threading.Event()
-        self._tidied_at = clock.now()
+        self._tidied_at = self._looked_at = clock.now()
 
     def run(self) -> None:
         log.info("worker_started", worker=self.name)
@@ -62,6 +69,7 @@ class Worker:
     def work_once(self) -> bool:
         """One round. Returns whether there was anything to do, so that the next round should follow at once."""
         digested = self._digest()
+        self._notice_silence()
         with self._database.write() as session:
             claimed = followups.claim(session, self.name, clock.now(), lease=self._lease)
         if claimed:
@@ -77,6 +85,33 @@ class Worker:
             # Two who lock each other out, for instance. The beacons stay in the inbox, and the mails go on.
             log.warning("digest_put_off", error=type(error.orig).__name__)
             return 0
+
+    def _notice_silence(self) -> None:
+        """Give a verdict about every page that is silent for too long, each in a transaction of its own."""
+        try:
+            with self._database.read() as session:
+                alive = pulses.revived(session, limit=silence.BATCH)
+                suspects = silence.suspects(session)
+                if not timedelta() <= clock.now() - self._looked_at < LOOK_FOR_UNHEARD_EVERY:
+                    self._looked_at = clock.now()
+                    suspects += silence.unheard(session)
+        except OperationalError as error:
+            log.warning("silence_put_off", error=type(error.orig).__name__)
+            return
+        for pulse_id in alive:
+            self._apart(partial(silence.withdraw, pulse_id=pulse_id))
+        for suspect in suspects:
+            self._apart(partial(silence.judge, suspect=suspect, pace=self._pace, now=clock.now()))
+
+    def _apart(self, judge: Callable[[Session], object]) -> None:
+        """One row in its own transaction: whatever is wrong with it, the others are judged and the mails go out."""
+        if self._stopping.is_set():
+            return
+        try:
+            with self._database.write() as session:
+                judge(session)
+        except Exception as error:
+            log.error("silence_not_judged", error=type(error).__name__, places=logs.places(error))
 
     def _send_all(self, claimed: list[FollowUp]) -> None:
         with self._outbox.open() as post:
@@ -163,6 +198,9 @@ class Worker:
         self._tidied_at = now
         with self._database.write() as session:
             beacons.forget_digested(session, now)
+            pulses.forget_old(session, now)
+        with self._database.write() as session:
+            deadlines.learn(session, now)
 
     def _give_back(self) -> None:
         try:

@@ -1,6 +1,14 @@
 // The strip of demo controls: its headline says what will happen when Pay is pressed.
 
 const headline = document.getElementById("demo-now");
+const expected = document.getElementById("demo-expected");
+const finder = document.getElementById("demo-find");
+const search = /** @type {HTMLInputElement | null} */ (document.getElementById("demo-search"));
+const found = document.getElementById("demo-found");
+const radios = /** @type {HTMLInputElement[]} */ ([...document.querySelectorAll('input[name="scenario"]')]);
+const groups = /** @type {HTMLDetailsElement[]} */ ([...document.querySelectorAll(".demo-group")]);
+/** How this page was set up; a scenario of another mode needs the page anew. */
+const mode = chosen()?.dataset.mode;
 
 /** @returns {string} the chosen scenario */
 export function scenario() {
@@ -9,9 +17,7 @@ export function scenario() {
 
 /** @param {string} value */
 export function choose(value) {
-  const radio = /** @type {HTMLInputElement | null} */ (
-    document.querySelector(`input[name="scenario"][value="${value}"]`)
-  );
+  const radio = radios.find((each) => each.value === value);
   if (radio) {
     radio.checked = true;
     show();
@@ -19,17 +25,54 @@ export function choose(value) {
 }
 
 function chosen() {
-  return /** @type {HTMLInputElement | null} */ (document.querySelector('input[name="scenario"]:checked'));
+  return radios.find((each) => each.checked);
+}
+
+/** So that a reload plays the same scenario. */
+function addressOf(radio) {
+  const address = new URL(location.href);
+  for (const name of ["problem", "embed", "method"]) address.searchParams.delete(name);
+  address.searchParams.set("scenario", radio.value);
+  return address;
 }
 
 function show() {
-  if (headline) headline.textContent = chosen()?.labels?.[0].textContent?.trim() ?? "";
-  // So that a reload plays the same scenario.
-  const address = new URL(location.href);
-  address.searchParams.set("scenario", scenario());
-  history.replaceState(history.state, "", address);
+  const radio = chosen();
+  if (!radio) return;
+  if (headline) headline.textContent = radio.labels?.[0].textContent?.trim() ?? "";
+  if (expected) expected.textContent = radio.dataset.expected ?? "";
+  history.replaceState(history.state, "", addressOf(radio));
 }
 
-for (const radio of document.querySelectorAll('input[name="scenario"]')) radio.addEventListener("change", show);
+/** Some scenarios begin when the page loads. */
+function change() {
+  const radio = chosen();
+  const isCheckout = radio?.form?.id === "checkout";
+  const isAnew = radio?.dataset.mode !== "usual" || mode !== "usual";
+  if (radio && isCheckout && isAnew) {
+    location.assign(addressOf(radio));
+    return;
+  }
+  show();
+  document.dispatchEvent(new CustomEvent("demo:scenario", { detail: { method: radio?.dataset.method } }));
+}
+
+function find() {
+  const words = search?.value.trim().toLowerCase() ?? "";
+  let count = 0;
+  for (const group of groups) {
+    const options = /** @type {HTMLElement[]} */ ([...group.querySelectorAll(".demo-option")]);
+    for (const option of options) option.hidden = !option.dataset.words?.includes(words);
+    const left = options.filter((option) => !option.hidden).length;
+    group.hidden = left === 0;
+    if (words) group.open = true;
+    count += left;
+  }
+  if (found) found.textContent = words ? `${count} found` : "";
+}
+
+for (const radio of radios) radio.addEventListener("change", change);
+search?.addEventListener("input", find);
+if (finder) finder.hidden = false;
 // A browser that restores forms may have checked another one than the page came with.
 if (headline && chosen() && !chosen()?.defaultChecked) show();

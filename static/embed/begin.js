@@ -1,91 +1,145 @@
+import { SHIPPED } from "./deadlines.js";
 import { describe, plain } from "./describe.js";
 import { emit } from "./emit.js";
 import { gather } from "./gather.js";
 import { guard } from "./guard.js";
 import { post } from "./mount.js";
-import { flush, report } from "./report.js";
-import { unwatch, watch } from "./watch.js";
+import { now } from "./now.js";
+import { calm, revive, shownError } from "./press.js";
+import { forget, recall, remember } from "./remember.js";
+import { report } from "./report.js";
+import { pace } from "./tick.js";
 
 /**
- * An attempt as this page knows it. `stageAt` is by performance.now(). `outcome` is "" while it runs.
+ * An attempt as this page knows it. `ending` is its outcome, "" while it runs; `age` is milliseconds in its stage while
+ * the page was awake and seen; `pressedAt` is when Pay was pressed, by `now`.
  *
- * @typedef {import("./report.js").Reported & import("./watch.js").Watched & {
- *   outcome: string, isPaid: boolean, errors: number,
+ * @typedef {import("./report.js").Reported & {
+ *   stage: string, age: number, ending: string, isOver: boolean, isPaid: boolean, isStalled: boolean,
+ *   troubles: number, pressedAt: number, offlineMs: number, offlines: number, href: string, error: string,
+ *   isSubmitted?: boolean, popup?: Window, does: Verbs,
  * }} Attempt
  */
-/** @typedef {"stage" | "paid" | "failed" | "left"} Verb */
+/**
+ * The methods of `UnjamAttempt`, with a time by `now`.
+ *
+ * @typedef {{[verb in keyof UnjamAttempt]: (said?: any, at?: number) => void}} Verbs
+ */
 
-const STAGES = ["started", "sdk", "submitted", "authenticating", "confirming"];
-// Words of the common providers' decline codes and of their messages.
-const DECLINE =
-  /declin|^refus|insufficient.?fund|do.not.honou?r|card.has.expired|(expired|lost|stolen|pickup).card|(incorrect|invalid)_(cvc|expiry|number|pin|zip)|card_velocity|transaction_not|fraud/i;
+const WAITING = Object.keys(SHIPPED);
+// Of an attempt, errors and failed requests together.
+const MAX_TROUBLES = 10;
 
 /** @type {Set<Attempt>} */
 const running = new Set();
 /** Those that ended because the page was left. @type {Set<Attempt>} */
 const away = new Set();
+/** The attempt that is there before any payment: the page is open. @type {Attempt} */
+export let opening;
 
-/**
- * What each method of `UnjamAttempt` does, at a time by performance.now().
- *
- * @type {Record<Verb, (attempt: Attempt, said: any, at: number) => void>}
- */
+/** What the verbs do. @type {{[verb in keyof UnjamAttempt]: (attempt: Attempt, said: any, at: number) => void}} */
 const VERBS = {
   stage(attempt, stage, at) {
-    const isProgress = stage !== attempt.stage || attempt.outcome === "left" || !attempt.seq;
-    if (attempt.isOver || !isProgress || !STAGES.includes(stage)) return;
-    Object.assign(attempt, { stage, stageAt: at, isStalled: false, outcome: "" });
+    const isProgress = stage !== attempt.stage || attempt.ending || !attempt.seq;
+    const index = WAITING.indexOf(stage);
+    if (attempt.isOver || !isProgress || (index < 0 && stage !== "started")) return;
+    attempt.stage = stage;
+    attempt.age = now() - at;
+    attempt.isStalled = false;
+    attempt.ending = "";
+    attempt.pressedAt ||= at;
     running.add(attempt);
     report(attempt, "stage", { stage }, at);
-    post("stage", { key: attempt.context.key, stage });
-    expect(attempt);
+    if (index > 0) remember(attempt.context.key);
+    pace();
   },
   paid(attempt, _, at) {
+    const { order, legs } = attempt.context;
     // Also after a failure, and after a payment by another way: the customer may have been charged twice.
     if (attempt.isPaid) return;
     attempt.isPaid = true;
     end(attempt, "paid", {}, at);
-    flush();
-    if (attempt.context.order) settle(attempt.context.order.order);
+    if (order && !(legs > 1)) settle(order.order);
   },
   failed(attempt, error, at) {
-    if (attempt.isOver) return;
-    const { decline_code, code = error instanceof DOMException ? error.name : undefined, message } = Object(error);
+    const { decline_code, statusCode, code, name, message } = Object(error);
     const said = {
-      code: plain(decline_code || code, 100),
-      message: plain(message || (typeof error === "string" && error), 300),
+      code: plain(decline_code || statusCode || code),
+      message: plain(message || (error?.trim && error)),
+      name: plain(name),
     };
-    end(attempt, "failed", said, at);
-    stall(attempt, DECLINE.test(`${said.code} ${said.message}`) ? "declined" : "error");
+    if (attempt.isOver) return;
+    if (isWallet(attempt.context.method) && /AbortError|CANCELED/.test(said.code + name)) {
+      attempt.does.left();
+    } else {
+      const { stage, context } = attempt;
+      end(attempt, "failed", said, at);
+      post("stall", { key: context.key, kind: "failed", stage });
+      cry(attempt, "failed", stage);
+    }
   },
   left(attempt, _, at) {
-    if (!attempt.outcome) end(attempt, "left", {}, at);
+    if (!attempt.ending) end(attempt, "left", { stage: attempt.stage, stays: true }, at);
+  },
+  popup(attempt, popup) {
+    attempt.does.stage("authenticating");
+    if (popup && !popup.closed) {
+      attempt.popup = popup;
+      report(attempt, "popup", { state: "opened" });
+    } else stall(attempt, "popup");
   },
 };
 
 /**
- * Begin an attempt. Returns how to go on with it; `act` is the same with a time by performance.now().
+ * Begin an attempt.
  *
- * @param {UnjamAttemptOptions} options
- * @param {{[name: string]: string | undefined}} tag
- * @param {number} [at]
+ * @param {any} [options] UnjamAttemptOptions
+ * @param {number} [at] by `now`
+ * @returns {Attempt}
  */
-export function begin(options, tag, at = performance.now()) {
-  const attempt = create(options, tag, at);
-  running.add(attempt);
-  show(attempt);
-  /** @param {Verb} verb @param {unknown} [said] @param {number} [then] */
-  const act = (verb, said, then = performance.now()) => VERBS[verb](attempt, said, then);
-  return act;
+export function begin(options, at = now()) {
+  const attempt = /** @type {any} */ ({
+    context: describe(options) || {},
+    beganAt: at,
+    seq: 0,
+    pending: [],
+    stage: "started",
+    troubles: 0,
+    offlineMs: 0,
+    offlines: 0,
+    href: location.href,
+    does: {},
+  });
+  for (const verb of /** @type {(keyof UnjamAttempt)[]} */ (Object.keys(VERBS))) {
+    attempt.does[verb] = guard((/** @type {any} */ said, /** @type {number=} */ then = now()) =>
+      VERBS[verb](attempt, said, then),
+    );
+  }
+  post("attempt", { attempt: attempt.context, facts: gather() });
+  revive();
+  // What an earlier failure left on the page is not news; the shop's own handlers take it away first.
+  setTimeout(guard(() => (attempt.error = shownError())));
+  return attempt;
 }
 
-/**
- * The attempt that is there before any payment: the page is open. Only the frame hears of it.
- *
- * @param {{[name: string]: string | undefined}} tag
- */
-export function beginNothing(tag) {
-  show(create({}, tag, 0));
+/** The page is open. Only the frame hears of it. */
+export function beginNothing() {
+  opening ||= begin();
+}
+
+/** The attempts that wait for something, so that their time counts. */
+export function active() {
+  return [...running].filter((attempt) => attempt.stage !== "started");
+}
+
+/** What a symptom of the page is about: the last payment that runs, or else the page itself. */
+export function current() {
+  return [...running].pop() || opening;
+}
+
+/** @param {any} method */
+export function isWallet(method) {
+  return /_pay$/.test(method);
 }
 
 /** Run `each` on every attempt that is not over. @param {(attempt: Attempt) => void} each */
@@ -93,77 +147,83 @@ export function forRunning(each) {
   [...running].forEach(guard(each));
 }
 
-/** Wait for the attempt's stage to end in time. @param {Attempt} attempt @param {number} [graceMs] */
-export function expect(attempt, graceMs) {
-  watch(attempt, () => stall(attempt, "no_answer"), graceMs);
+/**
+ * Report the same of every attempt that is not over.
+ *
+ * @param {string} name
+ * @param {object} [data] of what a broken page may repeat without end
+ */
+export function note(name, data) {
+  forRunning((attempt) => {
+    if (!data || attempt.troubles++ < MAX_TROUBLES) report(attempt, name, data);
+  });
 }
 
-/** The page goes away, perhaps to come back. @param {Attempt} attempt */
-export function leave(attempt) {
-  VERBS.left(attempt, undefined, performance.now());
-  away.add(attempt);
+/** The page goes away, perhaps to come back. */
+export function leave() {
+  forRunning((attempt) => {
+    away.add(attempt);
+    end(attempt, "left", { stage: attempt.stage });
+  });
 }
 
 /** The browser shows the page again as it was left: what waited for an answer goes on waiting. */
 export function comeBack() {
-  for (const attempt of away) VERBS.stage(attempt, attempt.stage, performance.now());
+  // A later page of this tab may have seen the payment through.
+  if (recall()) for (const attempt of away) attempt.does.stage(attempt.stage);
   away.clear();
 }
 
 /** The order is paid: no attempt to pay it is stuck any more. @param {unknown} order its reference, undefined for all */
 export function settle(order) {
   forRunning((attempt) => {
-    const { order: own, key } = attempt.context;
+    const own = attempt.context.order;
     if (order && own && own.order !== order) return;
     close(attempt, "paid");
-    attempt.isOver = true;
-    post("over", { key, outcome: "paid" });
+    forget();
   });
 }
 
 /**
- * @param {UnjamAttemptOptions} options
- * @param {{[name: string]: string | undefined}} tag
- * @param {number} at
- * @returns {Attempt}
+ * The attempt is stuck, as far as the page can see.
+ *
+ * @param {Attempt} attempt
+ * @param {string} kind
+ * @param {object} [evidence]
+ * @param {string} [stage]
  */
-function create(options, tag, at) {
-  const context = describe(Object(options), tag);
-  const fresh = { seq: 0, pending: [], isKnown: false, stage: "started", isOver: false, isStalled: false };
-  return { context, beganAt: at, stageAt: at, outcome: "", isPaid: false, errors: 0, ...fresh };
-}
-
-/** @param {Attempt} attempt */
-function show(attempt) {
-  post("attempt", { attempt: attempt.context, facts: gather() });
+export function stall(attempt, kind, evidence, stage = attempt.stage) {
+  if (attempt.isStalled || attempt.isOver) return;
+  attempt.isStalled = true;
+  report(attempt, "stall", { kind, stage, evidence });
+  cry(attempt, kind, stage);
 }
 
 /**
  * @param {Attempt} attempt
  * @param {string} outcome
  * @param {{[name: string]: unknown}} data
- * @param {number} at
+ * @param {number} [at]
  */
 function end(attempt, outcome, data, at) {
-  close(attempt, outcome);
-  // Somebody who left may come back, so only these two are the end.
-  attempt.isOver = outcome !== "left";
   report(attempt, outcome, data, at);
-  post("over", { key: attempt.context.key, outcome });
+  close(attempt, outcome);
+  if (attempt.isOver || data.stays) forget();
+  calm();
+  pace();
 }
 
 /** @param {Attempt} attempt @param {string} outcome */
 function close(attempt, outcome) {
-  attempt.outcome = outcome;
+  attempt.ending = outcome;
+  // Somebody who left may come back, so only the others are the end.
+  attempt.isOver = outcome !== "left";
   running.delete(attempt);
-  unwatch(attempt);
+  post("over", { key: attempt.context.key, outcome });
 }
 
-/** @param {Attempt} attempt @param {string} kind */
-function stall(attempt, kind) {
-  const { context, stage } = attempt;
-  attempt.isStalled = true;
-  report(attempt, "stall", { kind, stage, seen_by: "page" });
-  post("stall", { key: context.key, kind, stage });
-  emit("stalled", { kind, stage, method: context.method, order: context.order?.order });
+/** Tell the shop. @param {Attempt} attempt @param {string} kind @param {string} stage */
+function cry(attempt, kind, stage) {
+  const { method, order } = attempt.context;
+  emit("stalled", { kind, stage, method, order: order?.order });
 }

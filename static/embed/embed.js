@@ -1,90 +1,78 @@
 // The script on the shop's page: it must never break, slow or block a checkout. The API is described in embed.d.ts.
-import { begin, beginNothing, expect, forRunning, settle } from "./begin.js";
-import { setClock } from "./clock.js";
-import { emit, endAll, on } from "./emit.js";
+import { active, begin, beginNothing, isWallet, settle } from "./begin.js";
+import { setDeadlines } from "./deadlines.js";
+import { emit, on } from "./emit.js";
 import { guard } from "./guard.js";
-import { mount, open } from "./mount.js";
+import { endAll } from "./listen.js";
+import { frame, mount, open, post, unmount } from "./mount.js";
 import { observe } from "./observe.js";
+import { isAtSuccess } from "./press.js";
+import { forget, recall } from "./remember.js";
 import { replay } from "./replay.js";
-import { flush, reportTo } from "./report.js";
-import { track } from "./track.js";
-import { setDeadlines, unwatch } from "./watch.js";
+import { watchScripts } from "./scripts.js";
+import { base, tag } from "./tag.js";
+import { pace } from "./tick.js";
+import { follow, track } from "./track.js";
 
-/** @typedef {ReturnType<typeof begin>} Act */
-
-const METHODS = /** @type {const} */ (["stage", "paid", "failed", "left"]);
-
-const script = /** @type {HTMLScriptElement | null} */ (
-  document.currentScript || document.querySelector("script[data-site]")
-);
-const tag = script ? script.dataset : {};
-const site = tag.site || "";
-/** @type {(() => void)[]} */
-let ends = [];
-let isOpenWanted = false;
-let isBegun = false;
-
-/** What the frame may tell us. @type {{[type: string]: (message: any) => void}} */
-const HEARD = {
-  ready({ deadlines, now }) {
+/** What the frame may tell us. @param {import("./mount.js").Message} message */
+function hear({ type, deadlines, sdks, order, method }) {
+  if (type === "ready") {
     setDeadlines(deadlines);
-    setClock(now);
-    forRunning((attempt) => expect(attempt));
-    if (isOpenWanted) api.open();
-  },
-  paid({ order }) {
-    settle(order);
-    emit("paid", { order });
-  },
-  retry: () => emit("retry", {}),
-  method: ({ method }) => emit("method", { method }),
-};
+    watchScripts(sdks);
+    pace();
+  }
+  if (type === "paid") settle(order);
+  if (type === "forget") forget();
+  if (/^(paid|retry|method)$/.test(type)) emit(type, { order, method });
+}
 
-/** @type {UnjamApi} */
+/** The times, by `now`, are not for the shop. @type {UnjamApi} */
 const api = {
-  track(promise, options) {
-    trackFrom(promise, options);
+  track(promise, options, /** @type {number=} */ at) {
+    trackFrom(promise, options, at);
     return promise;
   },
-  attempt: (options) => handleOf(start(options)),
-  open: guard(() => {
-    isOpenWanted = !open();
-  }),
-  on: (event, callback) => (typeof callback === "function" ? on(event, callback) : () => {}),
+  attempt: (options, /** @type {number=} */ at) => begin(options, at).does,
+  open: guard(open),
+  on,
   mount: guard(() => {
-    if (!site || !script || ends.length) return;
-    const base = new URL(script.src).origin;
-    reportTo(base, site);
-    if (!isBegun) beginNothing(tag);
-    isBegun = true;
-    ends = [mount(base, site, (message) => (HEARD[message.type] || Object)(message)), observe()];
-    forRunning((attempt) => expect(attempt));
+    if (!tag.site || !base || frame) return;
+    beginNothing();
+    observe();
+    mount(hear);
+    goOn();
+    pace();
   }),
   unmount: guard(() => {
-    for (const end of ends.splice(0)) end();
-    forRunning(unwatch);
+    unmount();
     endAll();
-    flush();
+    pace();
   }),
 };
 
-const start = guard((/** @type {UnjamAttemptOptions | undefined} */ options, /** @type {number=} */ at) =>
-  guard(begin(options || {}, tag, at)),
-);
-
-/** Watch a promise. What is none is not watched, as it says nothing about the payment. */
-const trackFrom = guard((/** @type {any} */ promise, /** @type {any} */ options, /** @type {number=} */ at) => {
-  const act = promise?.then && start(options, at);
-  if (!act) return;
-  act("stage", "submitted", at);
-  track(promise, act);
+/** The page before this one may have begun to pay. */
+const goOn = guard(() => {
+  const key = recall();
+  if (!key || active()[0]) return;
+  if (!isAtSuccess()) return post("back", { key });
+  const earlier = begin();
+  earlier.context.key = key;
+  // No number that the lost page can have used.
+  earlier.seq = 99999;
+  earlier.does.paid();
 });
 
-/** @param {Act | undefined} act @returns {UnjamAttempt} */
-function handleOf(act) {
-  const pairs = METHODS.map((method) => [method, (/** @type {unknown} */ said) => act?.(method, said)]);
-  return Object.fromEntries(pairs);
-}
+/** Watch a promise or a wallet's sheet. What is neither is not watched, as it says nothing about the payment. */
+const trackFrom = guard((/** @type {any} */ promise, /** @type {any} */ options, /** @type {number=} */ at) => {
+  const watch = promise?.then ? track : promise?.addEventListener && follow;
+  if (!watch) return;
+  const { method, stage } = options || {};
+  const sheet = active().find(({ context }) => stage && context.method === method);
+  // With a stage, it goes on with what that method has begun: the shop's own call after a wallet's sheet.
+  const { does } = sheet || begin(options, at);
+  does.stage(stage || (isWallet(method) ? "authenticating" : "submitted"), at);
+  watch(promise, does);
+});
 
 guard(() => {
   /** @type {any} */
@@ -95,7 +83,6 @@ guard(() => {
   delete stub.q;
   // The same object, as the shop may have kept it.
   window.Unjam = Object.assign(stub, api);
-  if (!site) console.warn("Unjam: the script tag has no data-site.");
   api.mount();
-  replay(queue, { api, start, trackFrom, handleOf });
+  replay(queue, api);
 })();

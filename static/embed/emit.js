@@ -1,5 +1,4 @@
-/** @type {Set<() => void>} */
-const ends = new Set();
+import { listen } from "./listen.js";
 
 /**
  * Call back on an event of ours. The document's own events carry them.
@@ -9,25 +8,10 @@ const ends = new Set();
  * @returns {() => void} ends it
  */
 export function on(event, callback) {
-  const name = `unjam:${event}`;
   /** @param {any} heard */
-  const guarded = ({ detail }) => {
-    try {
-      callback(detail);
-    } catch (error) {
-      // It is the shop's own mistake: its developers should see it.
-      console.error(error);
-    }
-  };
-  const end = () => document.removeEventListener(name, guarded);
-  document.addEventListener(name, guarded);
-  ends.add(end);
-  return end;
-}
-
-/** End what `on` began. */
-export function endAll() {
-  for (const end of ends) end();
+  const heard = ({ detail }) => callback(detail);
+  // Not guarded: a mistake of the shop's own its developers should see, and it disturbs nobody else.
+  return listen(`unjam:${event}`, heard, document, heard);
 }
 
 /**

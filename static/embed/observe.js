@@ -1,54 +1,49 @@
-import { comeBack, expect, forRunning, leave } from "./begin.js";
-import { plain } from "./describe.js";
+import { comeBack, forRunning, leave, note, stall } from "./begin.js";
+import { hostOf, plain } from "./describe.js";
 import { listen } from "./listen.js";
-import { flush, report } from "./report.js";
+import { observePresses } from "./press.js";
+import { flush } from "./report.js";
+import { breakScript } from "./scripts.js";
+import { pace } from "./tick.js";
 
-/** @typedef {import("./begin.js").Attempt} Attempt */
+// A connection that was lost so often in one attempt is as good as none.
+const FLAPS = 3;
 
-const MAX_ERRORS = 5;
-const MAX_ERROR_CHARS = 300;
-// Whoever comes back to a page that was hidden gives it this long to catch up.
-const GRACE_MS = 1000;
-
-/**
- * Observe the page while an attempt runs: its errors, whether it is seen, the connection, its end.
- *
- * @returns {() => void} ends it
- */
+/** Observe the page: its errors, whether it is seen, the connection, its end. */
 export function observe() {
-  const ends = [
-    listen(window, "error", (event) => noteError(event.message)),
-    listen(window, "unhandledrejection", ({ reason }) => noteError(reason?.message || reason)),
-    listen(document, "visibilitychange", () => {
-      note(document.hidden ? "hidden" : "visible");
-      if (document.hidden) flush();
-      else forRunning((attempt) => expect(attempt, GRACE_MS));
-    }),
-    listen(window, "offline", () => note("offline")),
-    listen(window, "online", () => {
-      note("online");
-      flush();
-    }),
-    listen(window, "pagehide", () => {
-      forRunning(leave);
-      flush();
-    }),
-    listen(window, "pageshow", (event) => event.persisted && comeBack()),
-  ];
-  return () => {
-    for (const end of ends) end();
-  };
-}
-
-/** @param {string} name */
-function note(name) {
-  forRunning((attempt) => report(attempt, name, {}));
+  listen("error", (event) => {
+    const address = event.target.src;
+    if (address) {
+      note("resource", { host: hostOf(address), status: 0 });
+      breakScript(address, "error");
+    } else noteError(event.message);
+  });
+  listen("unhandledrejection", (event) => noteError(event.reason?.message || event.reason));
+  listen("securitypolicyviolation", (event) => {
+    note("violation", { directive: event.effectiveDirective, host: hostOf(event.blockedURI) });
+    breakScript(event.blockedURI, "csp");
+  });
+  listen("visibilitychange", () => {
+    note(document.hidden ? "hidden" : "visible");
+    pace();
+  });
+  listen("offline", () => {
+    note("offline");
+    forRunning((attempt) => {
+      if (++attempt.offlines >= FLAPS) stall(attempt, "offline");
+    });
+  });
+  listen("online", () => {
+    note("online");
+    flush();
+  });
+  listen("pagehide", leave);
+  listen("pageshow", (event) => event.persisted && comeBack());
+  observePresses();
 }
 
 /** @param {unknown} said */
 function noteError(said) {
-  const message = plain(said, MAX_ERROR_CHARS);
-  forRunning((attempt) => {
-    if (message && attempt.errors++ < MAX_ERRORS) report(attempt, "error", { message });
-  });
+  const message = plain(said);
+  if (message) note("error", { message });
 }

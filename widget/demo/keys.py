@@ -13,7 +13,8 @@ from sqlalchemy.orm import Session
 from widget import agents, clock, migrations, shops
 from widget.agents import Agent
 from widget.database import Database
-from widget.demo.shop import METHODS, NAME, DemoConfig
+from widget.demo.catalogue import METHODS, NAME
+from widget.demo.till import DemoConfig
 from widget.errors import Unauthorised
 from widget.shops import Contact, KeyKind, Profile, Shop
 
@@ -83,7 +84,7 @@ def profile_for(shop_url: str) -> Profile:
         locale="en-ZA",
         colour="#7a3e12",
         providers={"demo": {"url": shop_url + "/provider"}},
-        deadlines={"submitted": 4, "confirming": 4},
+        deadlines={"sdk": 4, "submitted": 4, "authenticating": 20, "confirming": 4, "away": 30, "closed": 30},
         rating_after_minutes=1,
     )
 
@@ -95,7 +96,8 @@ def _shop(session: Session, shop_url: str, now: datetime) -> Shop:
         return shops.add(session, site=SITE, name=NAME, profile=profile, now=now)
     # Its port may be another one today; whatever else was changed since then stays.
     addresses = profile.model_dump(mode="json", include={"allowed_origins", "checkout_url", "contacts", "providers"})
-    shop.profile = shop.profile | addresses
+    deadlines = profile.deadlines | shop.profile.get("deadlines", {})
+    shop.profile = shop.profile | addresses | {"deadlines": deadlines}
     return shop
 
 

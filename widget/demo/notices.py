@@ -64,7 +64,7 @@ class Notices:
     def _tell(self, payment: Payment) -> bool:
         try:
             answer = self._pool.request(
-                "POST", self._url, body=_notice(payment), headers=self._headers | {"Idempotency-Key": payment.id}
+                "POST", self._url, body=self._notice(payment), headers=self._headers | {"Idempotency-Key": payment.id}
             )
         except HTTPError:
             return False
@@ -73,14 +73,14 @@ class Notices:
             self._store.mark_told(payment, answer.status)
         return is_final
 
-
-def _notice(payment: Payment) -> bytes:
-    notice = {
-        "order": payment.order,
-        "amount": payment.amount,
-        "currency": payment.currency,
-        "method": payment.method,
-        "provider": "demo",
-        "payment": payment.id,
-    }
-    return json.dumps({name: value for name, value in notice.items() if value is not None}).encode()
+    def _notice(self, payment: Payment) -> bytes:
+        notice = {
+            "order": payment.order,
+            # Of a split payment, both parts.
+            "amount": self._store.taken(payment.order),
+            "currency": payment.currency,
+            "method": payment.method,
+            "provider": "demo",
+            "payment": payment.id,
+        }
+        return json.dumps({name: value for name, value in notice.items() if value is not None}).encode()

@@ -39,20 +39,29 @@ def open_payment(store: Store, charge: Charge) -> Payment:
     return store.add_payment(order=charge.order, amount=charge.amount, currency=charge.currency, status=status)
 
 
+def open_legs(store: Store, charge: Charge, first: int) -> tuple[Payment, Payment]:
+    """Two payments of one order that make up its amount; those of an earlier try go on. The first takes `first`."""
+    known = {payment.leg: payment for payment in store.payments_of(charge.order)}
+    amounts = {1: first, 2: charge.amount - first}
+    legs = [known.get(leg) or _open_leg(store, charge, leg, amount) for leg, amount in amounts.items()]
+    return legs[0], legs[1]
+
+
 def confirm(store: Store, payment: Payment, method: str, status: PaymentStatus) -> Payment:
     """Take the customer's method; the payment comes as far as `status`. Raises Refused, never pays twice."""
     with store.exclusive():
-        _check_nothing_taken(store, payment.order)
+        _check_nothing_taken(store, payment.order, payment.leg)
         return store.move(payment, status, method)
 
 
 def finish(store: Store, order: str, status: PaymentStatus) -> Payment:
     """The bank decides about the payment of this order that is processing. Raises Refused when there is none."""
-    with store.exclusive():
-        payment = furthest(store, order)
-        if payment is None or payment.status is not PaymentStatus.PROCESSING:
-            raise Refused("No payment of this order is being processed.")
-        return store.move(payment, status)
+    return _decide(store, order, PaymentStatus.PROCESSING, status)
+
+
+def answer(store: Store, order: str, status: PaymentStatus) -> Payment:
+    """The customer approves or refuses at the bank. Raises Refused when no payment of this order waits for that."""
+    return _decide(store, order, PaymentStatus.REQUIRES_ACTION, status)
 
 
 def take(store: Store, charge: Charge, key: str) -> tuple[Payment, bool]:
@@ -84,7 +93,7 @@ def create_provider(store: Store, on_paid: Callable[[Payment], None]) -> Bluepri
     @provider.get("/payments")
     def ask() -> tuple[Response, int]:
         payment = furthest(store, request.args.get("order", ""))
-        return _shown(payment, 200) if payment else _problem("There is no payment of this order.", 404)
+        return _shown(store, payment, 200) if payment else _problem("There is no payment of this order.", 404)
 
     @provider.post("/payments")
     def pay() -> tuple[Response, int]:
@@ -98,23 +107,39 @@ def create_provider(store: Store, on_paid: Callable[[Payment], None]) -> Bluepri
         except Refused as refusal:
             return _problem(str(refusal), 409)
         on_paid(payment)
-        return _shown(payment, 201 if is_new else 200)
+        return _shown(store, payment, 201 if is_new else 200)
 
     return provider
 
 
-def _check_nothing_taken(store: Store, order: str) -> None:
-    payment = furthest(store, order)
-    if payment is not None and payment.status.may_have_taken_money:
-        raise Refused(f"A payment of this order is {payment.status}.")
+def _open_leg(store: Store, charge: Charge, leg: int, amount: int) -> Payment:
+    status = PaymentStatus.REQUIRES_PAYMENT_METHOD
+    return store.add_payment(order=charge.order, amount=amount, currency=charge.currency, status=status, leg=leg)
 
 
-def _shown(payment: Payment, status: int) -> tuple[Response, int]:
+def _decide(store: Store, order: str, waiting: PaymentStatus, status: PaymentStatus) -> Payment:
+    with store.exclusive():
+        payment = furthest(store, order)
+        if payment is None or payment.status is not waiting:
+            raise Refused(f"No payment of this order is {waiting}.")
+        return store.move(payment, status)
+
+
+def _check_nothing_taken(store: Store, order: str, leg: int = 0) -> None:
+    """Of the same money, that is: two legs of an order are not the same."""
+    for payment in store.payments_of(order):
+        is_another_leg = leg > 0 and payment.leg > 0 and payment.leg != leg
+        if payment.status.may_have_taken_money and not is_another_leg:
+            raise Refused(f"A payment of this order is {payment.status}.")
+
+
+def _shown(store: Store, payment: Payment, status: int) -> tuple[Response, int]:
+    """As the furthest of its order: the amount is what was taken in all, once any was."""
     body = {
         "id": payment.id,
         "order": payment.order,
         "status": payment.status.value,
-        "amount": payment.amount,
+        "amount": store.taken(payment.order) or payment.amount,
         "currency": payment.currency,
         "method": payment.method,
     }

@@ -1,59 +1,71 @@
-"""What a visitor of the demo can choose to happen when Pay is pressed."""
+"""What a visitor of the demo can choose to happen to a payment."""
 
 from enum import StrEnum
 
-from widget.demo import provider
-from widget.demo.store import Payment, PaymentStatus, Store
+from widget.demo.stories import STORIES, Group, Story
 
 
 class Scenario(StrEnum):
+    """The value stands in addresses and forms; `story` says everything about it."""
+
     OK = "ok"
+    SLOW = "slow"
+    SDK_SLOW = "sdk_slow"
+    CHALLENGE_OK = "challenge_ok"
+    REDIRECT_OK = "redirect_ok"
+    POPUP_OK = "popup_ok"
+    WALLET_OK = "wallet_ok"
+    WALLET_CANCELLED = "wallet_cancelled"
+    SPLIT_OK = "split_ok"
     HANG = "hang"
     HANG_CHARGED = "hang_charged"
     HANG_PROCESSING = "hang_processing"
-    DECLINE = "decline"
+    OFFLINE = "offline"
+    FROZEN = "frozen"
+    FROZEN_CHARGED = "frozen_charged"
+    UNSETTLED = "unsettled"
+    DEAD_BUTTON = "dead_button"
+    RAGE = "rage"
+    DOUBLE = "double"
     ERROR = "error"
+    ERROR_SHOWN = "error_shown"
+    SDK_MISSING = "sdk_missing"
+    SDK_BLOCKED = "sdk_blocked"
+    SDK_HANGS = "sdk_hangs"
+    SDK_EMPTY = "sdk_empty"
+    POPUP = "popup"
+    NO_RETURN = "no_return"
+    DECLINE = "decline"
+    DECLINE_AGAIN = "decline_again"
+    CHALLENGE = "challenge"
+    CHALLENGE_DENIED = "challenge_denied"
+    CHALLENGE_BLOCKED = "challenge_blocked"
+    WALLET_FAILS = "wallet_fails"
+    WALLET_UNAVAILABLE = "wallet_unavailable"
+    WALLET_HANGS = "wallet_hangs"
+    SPLIT = "split"
+    SPLIT_HANGS = "split_hangs"
+    STORAGE = "storage"
+    IN_APP = "in_app"
+    CLOCK = "clock"
+    CLOSED = "closed"
+    KILLED = "killed"
+    PLAIN_OK = "plain_ok"
+    PLAIN_HANG = "plain_hang"
+    PLAIN_ERROR = "plain_error"
+
+    @property
+    def story(self) -> Story:
+        return STORIES[self.value]
 
     @property
     def label(self) -> str:
-        return _LABELS[self]
+        return self.story.label
 
     @property
     def hangs(self) -> bool:
-        return self in {Scenario.HANG, Scenario.HANG_CHARGED, Scenario.HANG_PROCESSING}
+        return self.story.hangs
 
 
-_LABELS = {
-    Scenario.OK: "Payment goes through",
-    Scenario.HANG: "Hangs behind a spinner (not charged)",
-    Scenario.HANG_CHARGED: "Hangs, but the money was taken",
-    Scenario.HANG_PROCESSING: "Hangs, provider still processing",
-    Scenario.DECLINE: "Card is declined",
-    Scenario.ERROR: "Page reports an error",
-}
-
-# How far the payment comes at the provider; in the other scenarios the provider never hears of it.
-_REACHES = {
-    Scenario.OK: PaymentStatus.SUCCEEDED,
-    Scenario.HANG_CHARGED: PaymentStatus.SUCCEEDED,
-    Scenario.HANG_PROCESSING: PaymentStatus.PROCESSING,
-    Scenario.DECLINE: PaymentStatus.REQUIRES_PAYMENT_METHOD,
-}
-
-# What the page is told: an HTTP status, a code and words. The hanging ones come to this only when the wait is over.
-_FAILURES = {
-    Scenario.DECLINE: (402, "card_declined", "Your bank declined this payment. You have not been charged."),
-    Scenario.ERROR: (502, "provider_error", "The payment service answered with an error. You have not been charged."),
-}
-_NO_ANSWER = (504, "no_answer", "The payment service has not answered. Press Pay again: you cannot be charged twice.")
-
-
-def play(store: Store, payment: Payment, method: str, scenario: Scenario) -> None:
-    """Bring the payment as far as the scenario says. Raises `provider.Refused` when money may have been taken."""
-    if scenario in _REACHES:
-        provider.confirm(store, payment, method, _REACHES[scenario])
-
-
-def failure_of(scenario: Scenario) -> tuple[int, str, str] | None:
-    """The HTTP status, code and words of an unhappy end; None when the payment went through."""
-    return _NO_ANSWER if scenario.hangs else _FAILURES.get(scenario)
+def grouped() -> dict[Group, list[Scenario]]:
+    return {group: [each for each in Scenario if each.story.group is group] for group in Group}

@@ -28,10 +28,16 @@ CREATE TABLE IF NOT EXISTS payments (
   method TEXT,
   idempotency_key TEXT UNIQUE,
   -- What Unjam answered when the shop told it of this payment; null until it has answered.
-  told_status INTEGER
+  told_status INTEGER,
+  -- Which part of the order it pays; 0 is the whole.
+  leg INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX IF NOT EXISTS payments_of_order ON payments (order_reference);
-CREATE UNIQUE INDEX IF NOT EXISTS one_success_per_order ON payments (order_reference) WHERE status = 'succeeded';
+"""
+_ADD_LEG = "ALTER TABLE payments ADD COLUMN leg INTEGER NOT NULL DEFAULT 0"
+_ONE_SUCCESS_PER_LEG = """
+DROP INDEX IF EXISTS one_success_per_order;
+CREATE UNIQUE INDEX IF NOT EXISTS one_success_per_leg ON payments (order_reference, leg) WHERE status = 'succeeded';
 """
 
 
@@ -73,6 +79,7 @@ class Payment:
     currency: str
     status: PaymentStatus
     method: str | None
+    leg: int = 0
 
 
 class Store:
@@ -85,6 +92,10 @@ class Store:
         self._connection.row_factory = sqlite3.Row
         self._connection.execute("PRAGMA journal_mode=WAL")
         self._connection.executescript(_SCHEMA)
+        # Books of an earlier version know no legs.
+        if "leg" not in {column["name"] for column in self._rows("PRAGMA table_info(payments)")}:
+            self._connection.execute(_ADD_LEG)
+        self._connection.executescript(_ONE_SUCCESS_PER_LEG)
 
     def close(self) -> None:
         with self._lock:
@@ -125,13 +136,13 @@ class Store:
         return self._run(statement, payment.id, order.number) == 1
 
     def add_payment(
-        self, *, order: str, amount: int, currency: str, status: PaymentStatus, key: str | None = None
+        self, *, order: str, amount: int, currency: str, status: PaymentStatus, key: str | None = None, leg: int = 0
     ) -> Payment:
-        payment = Payment("pay_" + secrets.token_hex(12), order, amount, currency, status, None)
+        payment = Payment("pay_" + secrets.token_hex(12), order, amount, currency, status, None, leg)
         self._run(
-            "INSERT INTO payments (id, order_reference, amount, currency, status, idempotency_key)"
-            " VALUES (?, ?, ?, ?, ?, ?)",
-            *(payment.id, order, amount, currency, status.value, key),
+            "INSERT INTO payments (id, order_reference, amount, currency, status, idempotency_key, leg)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            *(payment.id, order, amount, currency, status.value, key, leg),
         )
         return payment
 
@@ -139,6 +150,11 @@ class Store:
         """The oldest first."""
         rows = self._rows("SELECT * FROM payments WHERE order_reference = ? ORDER BY rowid", order)
         return [_payment(row) for row in rows]
+
+    def taken(self, order: str) -> int:
+        """What was taken of this order, all legs together, in minor units."""
+        payments = self.payments_of(order)
+        return sum(each.amount for each in payments if each.status is PaymentStatus.SUCCEEDED)
 
     def payment(self, payment_id: str) -> Payment | None:
         row = self._first("SELECT * FROM payments WHERE id = ?", payment_id)
@@ -184,4 +200,5 @@ def _payment(row: sqlite3.Row) -> Payment:
         currency=row["currency"],
         status=PaymentStatus(row["status"]),
         method=row["method"],
+        leg=row["leg"],
     )

@@ -45,7 +45,10 @@ csrf = CSRFProtect()
 
 
 def create_app(settings: Settings, database: Database | None = None) -> Flask:
-    """A WSGI application. Give a `database` to share one with a worker in the same process."""
+    """A WSGI application. Give a `database` to share one with a worker in the same process.
+
+    Without one it is the application of a serving process, and notes that it listens for pulses.
+    """
     app = Flask("widget", static_folder=str(STATIC), template_folder=str(TEMPLATES))
     tokens = Tokens(settings.signing_key)
     app.extensions["unjam"] = Services(
@@ -60,6 +63,9 @@ def create_app(settings: Settings, database: Database | None = None) -> Flask:
     csrf.init_app(app)
     _register(app, settings)
     app.wsgi_app = beacons.Door(app.wsgi_app, app.extensions["unjam"])  # type: ignore[method-assign]
+    app.wsgi_app = pulses.Door(app.wsgi_app, app.extensions["unjam"])  # type: ignore[method-assign]
+    if database is None:
+        pulses.listen(app.extensions["unjam"].database)
     if settings.trusted_proxies:
         hops = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]

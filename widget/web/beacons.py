@@ -6,6 +6,7 @@ is done here. What the door refuses goes on to Flask, so that there is still one
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qs
 
 from flask import Blueprint, request
 from limits import parse as parse_limit
@@ -14,12 +15,13 @@ from werkzeug.wsgi import get_input_stream
 
 from widget import beacons, clock
 from widget.beacons import Arrival
-from widget.errors import UnknownSite, WrongOrigin
+from widget.errors import LinkExpired, LinkInvalid, UnknownSite, WrongOrigin
 from widget.redaction import mask_card_numbers
+from widget.tokens import Purpose, Tokens
 from widget.web.context import Services
 from widget.web.inbox import Inbox
 from widget.web.limits import hit
-from widget.web.sites import Sites
+from widget.web.sites import Site, Sites
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -39,7 +41,7 @@ class Door:
     """WSGI middleware that takes in beacons and passes everything else on."""
 
     def __init__(self, inside: "WSGIApplication", services: Services) -> None:
-        self._inside = inside
+        self._inside, self._tokens = inside, services.tokens
         self._sites, self._inbox = Sites(services.database), Inbox(services.database)
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
@@ -50,7 +52,7 @@ class Door:
         except Exception as refusal:  # whatever it is, Flask's error handlers say it
             environ[_REFUSAL] = refusal
             return self._inside(environ, start_response)
-        start_response("204 No Content", [])
+        start_response("204 No Content", cors(environ))
         return []
 
     def _take_in(self, environ: "WSGIEnvironment") -> None:
@@ -60,13 +62,32 @@ class Door:
         site = self._sites.by_key(parsed.beacon.site)
         if site is None:
             raise UnknownSite("Check the data-site value of the script tag against `unjam shops`.")
-        if environ.get("HTTP_ORIGIN") not in site.origins:
+        if not may_speak(environ, site, self._tokens):
             raise WrongOrigin("Add the checkout's origin with `unjam shop-set SITE --origin https://…`.")
         hit(PER_ATTEMPT, "beacon", parsed.beacon.attempt.key)
         hit(PER_SITE, "beacon", site.site)
         hit(PER_ADDRESS, "beacon", environ.get("REMOTE_ADDR") or "")
         agent = mask_card_numbers((environ.get("HTTP_USER_AGENT") or "")[:MAX_AGENT_CHARS])
         self._inbox.put(Arrival(site.shop_id, parsed, agent or None, now))
+
+
+def may_speak(environ: "WSGIEnvironment", site: Site, tokens: Tokens) -> bool:
+    """Whether this comes from the shop's page, by its origin, or from our frame in it, by the frame's token.
+
+    The frame may be sandboxed and so have no origin of its own; only it can read the token in it.
+    """
+    if environ.get("HTTP_ORIGIN") in site.origins:
+        return True
+    token = parse_qs(environ.get("QUERY_STRING") or "").get("frame", [""])[0]
+    try:
+        return bool(token) and tokens.read(Purpose.FRAME, token) == site.site
+    except (LinkExpired, LinkInvalid):
+        return False
+
+
+def cors(environ: "WSGIEnvironment") -> list[tuple[str, str]]:
+    """Lets a sandboxed frame, whose origin is `null`, read that it was heard. No credentials are involved."""
+    return [("Access-Control-Allow-Origin", "null")] if environ.get("HTTP_ORIGIN") == "null" else []
 
 
 @blueprint.post(PATH)

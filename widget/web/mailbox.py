@@ -9,7 +9,7 @@ from markupsafe import Markup
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as Redirect
 
-from widget import clock, followups, mailbox, tickets
+from widget import clock, followups, mailbox
 from widget.errors import NotFound
 from widget.followups import FollowUp, Kind
 from widget.mailbox import Opened
@@ -24,6 +24,7 @@ KIND_NAMES = {
     Kind.RESOLVED: "Report solved",
     Kind.REMINDER: "Reminder",
     Kind.RATING: "Rating",
+    Kind.INTERRUPTED: "Payment interrupted",
 }
 # A mail may bring its own styles and nothing else: no script, no form, no request to anywhere.
 _MAIL_POLICY = (
@@ -64,8 +65,7 @@ def send_now(follow_up_id: int) -> Redirect:
         follow_up = session.get(FollowUp, follow_up_id)
         if follow_up is None:
             raise NotFound("This e-mail is not waiting any more.")
-        ticket = tickets.by_id(session, follow_up.ticket_id)
-        followups.bring_forward(session, ticket, Kind(follow_up.kind), clock.now())
+        followups.send_now(session, follow_up, clock.now())
     return redirect(url_for("mailbox.index"), 303)
 
 

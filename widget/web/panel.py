@@ -1,5 +1,6 @@
 """The panel in the frame, and the same help as a page of its own: truth first, then the ways out, then the report."""
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ from widget import (
     links,
     offers,
     orders,
+    returns,
     shops,
     signals,
     stalls,
@@ -56,6 +58,8 @@ class Opening(BaseModel):
     site: str = Field(max_length=40)
     attempt: AttemptContext
     facts: dict[str, Any] = Field(default_factory=dict)
+    # The customer has come back to an attempt that was under way when they left: same tab, reload, or after a crash.
+    back: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +73,9 @@ class Case:
 
     @property
     def is_paid(self) -> bool:
-        return self.attempt.stage == Stage.PAID or bool(self.order and self.order.paid_at)
+        """A leg that is paid leaves the order unpaid until the last one is."""
+        is_whole = self.attempt.stage == Stage.PAID and not self.attempt.is_part
+        return is_whole or bool(self.order and self.order.paid_at)
 
 
 @blueprint.post("/panel")
@@ -81,6 +87,8 @@ def open_panel() -> Response:
         raise Malformed("The frame sent something unreadable. Reload the checkout page.") from None
     hit(OPENS_PER_ATTEMPT, "panel", opening.attempt.key)
     hit(OPENS_PER_ADDRESS, "panel", request.remote_addr or "")
+    if opening.back:
+        return _welcome_back(opening)
     now, facts = clock.now(), allowed_facts(opening.facts)
     with services().database.write() as session:
         shop = shops.by_site(session, opening.site)
@@ -101,7 +109,8 @@ def page(token: str) -> Response:
     attempt_id = _attempt_id(token)
     enquiry.ask(services().database, services().pace, attempt_id)
     with services().database.read() as session:
-        return _choices(session, _case_of(session, attempt_id, token), checks=len(CHECK_PAUSES_SECONDS))
+        case = _case_of(session, attempt_id, token)
+        return _choices(session, case, checks=len(CHECK_PAUSES_SECONDS), greeting=_greeting(session, case))
 
 
 @blueprint.post("/help/<token>/check")
@@ -111,7 +120,9 @@ def check(token: str) -> Response:
     attempt_id = _attempt_id(token)
     enquiry.ask(services().database, services().pace, attempt_id)
     with services().database.write() as session:
-        return _choices(session, _case_of(session, attempt_id, token), checks=_number("checks"))
+        case = _case_of(session, attempt_id, token)
+        greeting = _greeting(session, case) if "greet" in request.form else None
+        return _choices(session, case, checks=_number("checks"), greeting=greeting)
 
 
 @blueprint.get("/help/<token>/live")
@@ -176,11 +187,31 @@ def report(token: str) -> Response:
             return _report_form(session, case, email=email, words=words, error=error.detail)
 
 
-def _opening_screen(case: Case) -> Response:
-    return _show("checking", case, charged_by=case.attempt.provider)
+def _welcome_back(opening: Opening) -> Response:
+    """What happened, then the charge. Nothing (204) when there is nothing to say to who comes back."""
+    now = clock.now()
+    with services().database.write() as session:
+        shop = shops.by_site(session, opening.site)
+        digest.digest_attempt(session, opening.attempt.key, services().pace, now)
+        attempt = returns.attempt_of(session, shop, opening.attempt.key)
+        is_news = attempt is not None and returns.welcome(session, attempt, now)
+        if attempt is None or not is_news:
+            return Response(status=204)
+        case = Case(
+            shop, attempt, attempts.order_of(session, attempt), services().tokens.sign(Purpose.HELP, attempt.id)
+        )
+        return _paid(session, case) if case.is_paid else _opening_screen(case, _greeting(session, case))
 
 
-def _choices(session: Session, case: Case, *, checks: int) -> Response:
+def _greeting(session: Session, case: Case) -> str | None:
+    return None if case.is_paid else returns.greeting(session, case.attempt)
+
+
+def _opening_screen(case: Case, greeting: str | None = None) -> Response:
+    return _show("checking", case, charged_by=case.attempt.provider, greeting=greeting)
+
+
+def _choices(session: Session, case: Case, *, checks: int, greeting: str | None = None) -> Response:
     """The charge in plain words, then the ways out."""
     if case.is_paid:
         return _paid(session, case)
@@ -198,7 +229,9 @@ def _choices(session: Session, case: Case, *, checks: int) -> Response:
         case,
         charge=charge,
         state=state.value,
-        why=diagnose(StallKind(seen[0].kind) if seen else None).said,
+        part=_paid_part(session, case),
+        greeting=greeting,
+        why=diagnose(StallKind(seen[0].kind) if seen and not greeting else None).said,
         offers=[kind.value for kind in kinds],
         ticket=tickets.of_attempt(session, case.attempt.id),
         pause=pause,
@@ -211,7 +244,8 @@ def _paid(session: Session, case: Case) -> Response:
     response = _show("paid", case, receipt=charge.payment if charge else None)
     response.headers["HX-Retarget"] = "#screen"
     response.headers["HX-Reswap"] = "outerHTML"
-    response.headers["HX-Trigger"] = "unjam:paid"
+    reference = case.order.reference if case.order else None
+    response.headers["HX-Trigger"] = json.dumps({"unjam:paid": {"order": reference}})
     return response
 
 
@@ -284,15 +318,29 @@ def _offers(session: Session, case: Case) -> list[OfferKind]:
             other_methods=len(_other_methods(case)),
             takes_link_payments=enquiry.provider_of(case.shop, case.attempt) in profile.providers,
             has_contacts=bool(profile.contacts),
+            is_part_paid=bool(attempts.paid_legs(session, case.order)),
         )
     )
 
 
+def _paid_part(session: Session, case: Case) -> str | None:
+    """How the part of the order was paid that went through already, or None when there is no such part."""
+    legs = attempts.paid_legs(session, case.order)
+    return " and ".join(case.shop.settled.method_label(each.method) or "One payment" for each in legs) or None
+
+
 def _state(session: Session, case: Case) -> ChargeState:
-    """The provider's last word; not known while a payment link is taking the money."""
+    """The provider's last word; not known while a payment link is taking the money.
+
+    Of a later leg "not charged" is not the whole truth, even while nobody has told of the first one.
+    """
     if links.is_being_paid(case.order, clock.now()):
         return ChargeState.UNKNOWN
-    return charges.state_of(charges.latest(session, case.attempt.id))
+    state = charges.state_of(charges.latest(session, case.attempt.id))
+    is_later_leg = case.attempt.is_part and case.attempt.leg != 1
+    if is_later_leg and state is ChargeState.NOT_CHARGED and not attempts.paid_legs(session, case.order):
+        return ChargeState.UNKNOWN
+    return state
 
 
 def _other_methods(case: Case) -> list[shops.Method]:

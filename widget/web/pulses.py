@@ -1,5 +1,117 @@
-"""POST /api/v1/pulses: a payment page is alive."""
+"""POST /api/v1/pulses: a payment page is alive. One statement in front of Flask, like a beacon.
 
-from flask import Blueprint
+The same module notes that this server listens at all, because silence counts only while somebody could have heard.
+"""
+
+import threading
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import structlog
+from flask import Blueprint, request
+from limits import parse as parse_limit
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from sqlalchemy.exc import SQLAlchemyError
+from werkzeug.exceptions import MethodNotAllowed
+from werkzeug.wsgi import get_input_stream
+
+from widget import clock, pulses
+from widget.attempts import KEY_PATTERN
+from widget.database import Database
+from widget.errors import Malformed, UnknownSite, WrongOrigin
+from widget.pulses import Presence
+from widget.web.beacons import cors, may_speak
+from widget.web.context import Services
+from widget.web.limits import hit
+from widget.web.sites import Sites
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 blueprint = Blueprint("pulses", __name__)
+log = structlog.get_logger()
+
+PATH = "/api/v1/pulses"
+MAX_BYTES = 2048
+MAX_KEYS = 10
+LISTENS_EVERY_SECONDS = 1.0
+# A page sends one every 4 s and at each change; an office behind one address is many pages.
+PER_ATTEMPT = parse_limit("120/minute")
+PER_SITE = parse_limit("2000/second")
+PER_ADDRESS = parse_limit("6000/minute")
+_REFUSAL = "unjam.pulse_refusal"
+
+
+class PulseIn(BaseModel):
+    """What the frame's worker sends for the attempts that run on its page."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+    site: str = Field(max_length=40)
+    keys: Annotated[list[Annotated[str, Field(pattern=KEY_PATTERN)]], Field(min_length=1, max_length=MAX_KEYS)]
+    presence: Literal["seen", "hidden", "away"]
+
+
+class Door:
+    """WSGI middleware that takes in pulses and passes everything else on."""
+
+    def __init__(self, inside: "WSGIApplication", services: Services) -> None:
+        self._inside, self._tokens, self._database = inside, services.tokens, services.database
+        self._sites = Sites(services.database)
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        if environ.get("PATH_INFO") != PATH or environ.get("REQUEST_METHOD") != "POST":
+            return self._inside(environ, start_response)
+        try:
+            self._take_in(environ)
+        except Exception as refusal:  # whatever it is, Flask's error handlers say it
+            environ[_REFUSAL] = refusal
+            return self._inside(environ, start_response)
+        start_response("204 No Content", cors(environ))
+        return []
+
+    def _take_in(self, environ: "WSGIEnvironment") -> None:
+        said = _read(get_input_stream(environ, max_content_length=MAX_BYTES).read())
+        site = self._sites.by_key(said.site)
+        if site is None:
+            raise UnknownSite("Check the data-site value of the script tag against `unjam shops`.")
+        if not may_speak(environ, site, self._tokens):
+            raise WrongOrigin("Add the checkout's origin with `unjam shop-set SITE --origin https://…`.")
+        for key in said.keys:
+            hit(PER_ATTEMPT, "pulse", key)
+        hit(PER_SITE, "pulse", site.site)
+        hit(PER_ADDRESS, "pulse", environ.get("REMOTE_ADDR") or "")
+        # The time is read with the write lock in hand: a row that waited for it is not older than it says.
+        with self._database.write_rows() as connection:
+            pulses.beat(connection, site.shop_id, said.keys, Presence(said.presence), clock.now())
+
+
+@blueprint.post(PATH)
+def refuse() -> str:
+    """Where a refused pulse arrives, to be answered like every other failure."""
+    refusal = request.environ.get(_REFUSAL)
+    raise refusal if isinstance(refusal, Exception) else MethodNotAllowed
+
+
+def listen(database: Database) -> threading.Event:
+    """Note every second, in a thread of its own, that this server can receive pulses. Set the event to stop."""
+    stopping = threading.Event()
+
+    def note() -> None:
+        while not stopping.is_set():
+            try:
+                with database.write_rows() as connection:
+                    pulses.listen(connection, clock.now())
+            except SQLAlchemyError as error:
+                log.warning("listening_not_noted", error=type(error).__name__)
+            stopping.wait(LISTENS_EVERY_SECONDS)
+
+    threading.Thread(target=note, name="listening", daemon=True).start()
+    return stopping
+
+
+def _read(raw: bytes) -> PulseIn:
+    try:
+        return PulseIn.model_validate_json(raw)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        raise Malformed(f"{'.'.join(str(part) for part in first['loc']) or 'body'}: {first['msg']}") from None

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
 
-from widget import evidence, followups, payments, ratings, tickets
+from widget import attempts, evidence, followups, payments, ratings, tickets
 from widget.agents import Agent
 from widget.attempts import Attempt
 from widget.evidence import Evidence
@@ -93,13 +93,14 @@ def open_pane(session: Session, shop: Shop, ticket: Ticket, now: datetime) -> Pa
     attempt, order = tickets.attempt_of(session, ticket), tickets.order_of(session, ticket)
     found = evidence.gather(session, shop, attempt, profile.locale)
     said = tickets.messages_of(session, ticket, notes=True)
+    is_part_paid = bool(attempts.paid_legs(session, order))
     return Pane(
         ticket=ticket,
         shop=shop,
         attempt=attempt,
         order=order,
         evidence=found,
-        charge=words.charge_said(found.charge, order, profile.locale, now),
+        charge=words.charge_said(found.charge, order, profile.locale, now, is_part_paid=is_part_paid),
         paid=tuple(_paid(session, order, profile.locale)) if order else (),
         conversation=_conversation(session, ticket, said),
         seen=max((message.id for message in said), default=0),

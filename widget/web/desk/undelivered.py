@@ -30,7 +30,7 @@ def retry_undelivered(follow_up_id: int) -> Redirect:
     with services().database.write() as session:
         shop_ids = list(shops_of_agent(session))
         found = followups.retry(session, min(follow_up_id, _WIDEST_ID), shop_ids, clock.now())
-    flash(f"The e-mail of {found.reference} will be tried again now.")
+    flash(f"The e-mail of {found.about} will be tried again now.")
     return redirect(url_for("desk.undelivered"), 303)
 
 

@@ -25,9 +25,27 @@ STATUSES: dict[Status, str] = {
 }
 _TONES = {Status.NEW: "info", Status.WAITING_ENGINEERS: "warn", Status.RESOLVED: "good"}
 _STALLS: dict[str, str] = {
+    StallKind.FROZEN: "Page frozen",
     StallKind.NO_ANSWER: "No answer",
+    StallKind.UNSETTLED: "Answered but not finished",
+    StallKind.SDK: "Payment form missing",
+    StallKind.WALLET: "Wallet failed",
+    StallKind.CHALLENGE: "Bank’s check not completed",
+    StallKind.NO_RETURN: "Did not come back",
+    StallKind.POPUP: "Payment window blocked",
+    StallKind.SPLIT: "Second part unpaid",
     StallKind.DECLINED: "Declined",
+    StallKind.DECLINED_AGAIN: "Declined again",
     StallKind.ERROR: "Error",
+    StallKind.DEAD_BUTTON: "Pay button dead",
+    StallKind.RAGE: "Pay pressed again and again",
+    StallKind.OFFLINE: "Connection lost",
+    StallKind.STORAGE: "Storage blocked",
+    StallKind.IN_APP: "Inside another app",
+    StallKind.CLOCK: "Wrong clock",
+    StallKind.DOUBLE: "Paying twice at once",
+    StallKind.CLOSED: "Page closed",
+    StallKind.SILENT: "Contact lost",
     StallKind.ASKED: "Asked for help",
 }
 _STAGES = {
@@ -36,7 +54,12 @@ _STAGES = {
     "submitted": "after Pay",
     "authenticating": "during the bank’s check",
     "confirming": "while confirming",
+    "paid": "after the payment",
+    "failed": "after it failed",
+    "left": "after leaving the page",
 }
+# The kind says where already.
+_WITHOUT_STAGE = {StallKind.ASKED, StallKind.SDK, StallKind.CHALLENGE, StallKind.DOUBLE, StallKind.SPLIT}
 _OFFERS: dict[str, str] = {
     OfferKind.RETRY: "Try again",
     OfferKind.METHOD: "Another method",
@@ -51,6 +74,7 @@ _MAILS: dict[str, str] = {
     Kind.RESOLVED: "It is resolved",
     Kind.REMINDER: "Reminder that the order is unpaid",
     Kind.RATING: "How did we do?",
+    Kind.INTERRUPTED: "Payment interrupted",
 }
 # Up to here the timeline counts in seconds.
 _COUNTED_IN_SECONDS = timedelta(minutes=10)
@@ -125,15 +149,24 @@ def stuck(stall: Stall | None, method: str | None) -> str:
     if stall is None:
         return " · ".join(part for part in ("Asked for help", method) if part)
     kind = _STALLS.get(stall.kind, spelled(stall.kind))
-    where = "" if stall.kind == StallKind.ASKED else _STAGES.get(stall.stage, spelled(stall.stage).lower())
+    where = "" if stall.kind in _WITHOUT_STAGE else _STAGES.get(stall.stage, spelled(stall.stage).lower())
     return " · ".join(part for part in (f"{kind} {where}".strip(), method) if part)
 
 
-def charge_said(charge: Charge | None, order: Order | None, locale: str, now: datetime) -> ChargeSaid:
+def charge_said(
+    charge: Charge | None, order: Order | None, locale: str, now: datetime, *, is_part_paid: bool = False
+) -> ChargeSaid:
     if order is not None and order.paid_at is not None:
         return ChargeSaid("Paid", "The order is paid. There is nothing more to collect.", "good")
+    if is_part_paid:
+        advice = "One part went through. Never ask the customer for the whole amount."
+        return ChargeSaid("Part of it is paid", advice, "warn")
     if charge is None:
         return ChargeSaid("Not known", "The provider has not been asked yet.", "warn")
+    return _provider_said(charge, locale, now)
+
+
+def _provider_said(charge: Charge, locale: str, now: datetime) -> ChargeSaid:
     money = Money(charge.amount, charge.currency).shown(locale) if charge.amount and charge.currency else "The amount"
     match ChargeState(charge.state):
         case ChargeState.CHARGED:

@@ -1,0 +1,68 @@
+import { active, stall } from "./begin.js";
+import { deadlineOf } from "./deadlines.js";
+import { guard } from "./guard.js";
+import { beat, frame } from "./mount.js";
+import { now } from "./now.js";
+import { isPressed, tickPresses, tickShown } from "./press.js";
+import { report } from "./report.js";
+import { evidenceOf, unwatchResources, watchResources } from "./resources.js";
+import { checkScripts, isScriptMissing } from "./scripts.js";
+
+/** @typedef {import("./begin.js").Attempt} Attempt */
+
+const TICK_MS = 250;
+// A page that was asleep or blocked gets no more than this counted for the whole time.
+const MAX_AWAKE_MS = 1000;
+const OFFLINE_MS = 3000;
+
+/** @type {number | undefined} */
+let timer;
+let tickedAt = 0;
+
+/** Tick while there is something to wait for, and only then; and tell the frame at once how it stands. */
+export function pace() {
+  const attempts = frame ? active() : [];
+  const isBusy = frame && (attempts[0] || isPressed() || isScriptMissing());
+  if (isBusy && !timer) {
+    tickedAt = now();
+    watchResources();
+    timer = setInterval(guard(tick), TICK_MS);
+  }
+  if (!isBusy && timer) {
+    clearInterval(timer);
+    timer = undefined;
+    unwatchResources();
+  }
+  beat({
+    keys: attempts.map((attempt) => attempt.context.key),
+    stages: Object.fromEntries(attempts.map((attempt) => [attempt.context.key, attempt.stage])),
+    seen: !document.hidden,
+  });
+}
+
+function tick() {
+  const at = now();
+  const awakeMs = document.hidden ? 0 : Math.min(at - tickedAt, MAX_AWAKE_MS);
+  tickedAt = at;
+  guard(checkScripts)(awakeMs);
+  for (const attempt of active()) guard(tickAttempt)(attempt, awakeMs);
+  guard(tickPresses)(awakeMs);
+  pace();
+}
+
+/** @param {Attempt} attempt @param {number} awakeMs */
+function tickAttempt(attempt, awakeMs) {
+  const { stage } = attempt;
+  attempt.age += awakeMs;
+  tickShown(attempt);
+  if (attempt.popup?.closed) {
+    attempt.popup = undefined;
+    report(attempt, "popup", { state: "closed" });
+    attempt.does.stage("confirming");
+  }
+  attempt.offlineMs = navigator.onLine === false ? attempt.offlineMs + awakeMs : 0;
+  if (attempt.offlineMs >= OFFLINE_MS) stall(attempt, "offline");
+  if (attempt.age >= deadlineOf(stage, attempt.context.method)) {
+    stall(attempt, stage === "sdk" ? stage : "no_answer", evidenceOf(attempt));
+  }
+}

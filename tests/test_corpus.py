@@ -1,0 +1,51 @@
+"""What goes wrong at a checkout is noticed, in time and rightly, in every engine; what goes well is left alone.
+
+The cases are files; tests/corpus/README.md says how to add one.
+"""
+
+from collections.abc import Callable
+
+import pytest
+from _pytest.mark import ParameterSet
+
+from tests.engines.tab import Launcher
+from tests.lab.cases import ENGINES, Case, corpus
+from tests.lab.lab import Lab
+from tests.lab.runs import Result, play
+from widget.stalls import StallKind
+
+_TOGETHER = 16
+_HEALTHY_RUNS = 2
+Tell = Callable[[list[Result]], None]
+Launchers = Callable[[str], Launcher]
+
+
+def _batches() -> list[ParameterSet]:
+    """Cases of one engine that run together, so that most of the time they wait at once."""
+    batches = []
+    for engine in ENGINES:
+        cases = [case for case in (*corpus("stalls"), *corpus("healthy")) if case.runs_on(engine)]
+        # Those that need a browser to themselves take longest and are spread over all batches.
+        cases.sort(key=lambda case: (case.conditions.alone, repr(case.conditions), case.id))
+        number = -(-len(cases) // _TOGETHER)
+        batches += [pytest.param(engine, cases[each::number], id=f"{engine}-{each}") for each in range(number)]
+    return batches
+
+
+@pytest.mark.parametrize(("engine", "cases"), _batches())
+def test_the_corpus_is_noticed_as_it_should_be(
+    engine: str, cases: list[Case], lab: Lab, launcher: Launchers, tell: Tell
+) -> None:
+    runs = [case for case in cases for _ in range(1 if case.kind or case.alone else _HEALTHY_RUNS)]
+
+    results = play(lab, launcher(engine), engine, runs)
+
+    tell(results)
+    assert {result.case: result.problems for result in results if result.problems} == {}
+
+
+@pytest.mark.parametrize("kind", sorted(set(StallKind) - {StallKind.ASKED}))
+def test_every_kind_of_stall_has_three_cases_in_the_corpus(kind: StallKind) -> None:
+    cases = [case for case in corpus("stalls") if case.kind == kind]
+
+    assert len(cases) >= 3

@@ -1,0 +1,139 @@
+"""The documents say what the code does: kinds, facts, links, the interface, and code that can be read."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.test_embed_build import TOOLS, Node, node
+from widget.browsers import FACTS
+from widget.deadlines import BOUNDS, SHIPPED
+from widget.doctor.protection import GRANTED, Relation
+from widget.shops import SETTABLE_DEADLINES
+from widget.stalls import StallKind
+
+__all__ = ["node"]
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "static" / "docs"
+PAGES = sorted(DOCS.glob("*.md"))
+INTERFACE = (ROOT / "static" / "embed" / "embed.d.ts").read_text()
+_FENCE = re.compile(r"^```(jsx?)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def _read(name: str) -> str:
+    return (DOCS / name).read_text()
+
+
+def _rows(text: str, columns: int) -> list[list[str]]:
+    """The rows of the tables with so many columns, without their heads."""
+    lines = [line.strip("|").split("|") for line in text.splitlines() if line.startswith("| ")]
+    return [[cell.strip() for cell in cells] for cells in lines if len(cells) == columns]
+
+
+def _anchors(page: Path) -> set[str]:
+    """The places in a page that a link may name, as GitHub makes them of its headings."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
+
+
+def _links() -> list[tuple[str, str]]:
+    found = [(page, target) for page in PAGES for target in re.findall(r"\]\(([^)]+)\)", page.read_text())]
+    return [(page.name, target) for page, target in found if "://" not in target]
+
+
+def _snippets() -> list[tuple[str, str, str]]:
+    return [(page.name, *found) for page in PAGES for found in _FENCE.findall(page.read_text())]
+
+
+def test_all_documents_are_there() -> None:
+    assert {page.stem for page in PAGES} >= {"install", "recipes", "detection", "captured", "pci"}
+
+
+@pytest.mark.parametrize("kind", StallKind)
+def test_every_kind_of_stall_is_described(kind: StallKind) -> None:
+    described = {row[0] for row in _rows(_read("detection.md"), 5) if all(row)}
+
+    assert f"`{kind}`" in described
+
+
+def test_the_deadlines_are_those_of_the_code() -> None:
+    documented = {row[0]: row[2:] for row in _rows(_read("detection.md").split("## Deadlines")[1], 5)[1:]}
+
+    assert documented == {
+        f"`{name}`": [
+            f"{seconds:g}",
+            "{:g} – {:g}".format(*BOUNDS[name]) if name in BOUNDS else "never",
+            "{:g} – {:g}".format(*SETTABLE_DEADLINES[name]),
+        ]
+        for name, seconds in SHIPPED.items()
+    }
+
+
+def test_every_captured_fact_stands_with_its_reason_and_no_other() -> None:
+    documented = [row for row in _rows(_read("captured.md"), 3) if row[0].startswith("`")]
+
+    assert documented == [[f"`{name}`", fact.label, fact.reason] for name, fact in FACTS.items()]
+
+
+@pytest.mark.parametrize("link", _links(), ids=lambda link: f"{link[0]}:{link[1]}")
+def test_every_link_between_documents_resolves(link: tuple[str, str]) -> None:
+    page, (path, _, anchor) = DOCS / link[0], link[1].partition("#")
+    target = (page.parent / path).resolve() if path else page
+
+    assert target.is_file()
+    assert not anchor or anchor in _anchors(target)
+
+
+def test_every_document_is_reached_from_the_first() -> None:
+    linked = {target.partition("#")[0] for page, target in _links() if page == "install.md"}
+
+    assert linked >= {page.name for page in PAGES} - {"install.md"}
+
+
+@pytest.mark.parametrize(
+    ("used", "interface"),
+    [
+        (r"\bUnjam\??\.(\w+)", "UnjamApi"),
+        (r"\b(?:attempt|account)\??\.(\w+)\(", "UnjamAttempt"),
+    ],
+)
+def test_every_method_in_a_snippet_is_in_the_interface(used: str, interface: str) -> None:
+    declared = INTERFACE.split(f"interface {interface} {{")[1].split("\n}\n")[0]
+    methods = set(re.findall(r"^  (\w+)[<(]", declared, re.MULTILINE))
+
+    said = {method for _, _, code in _snippets() for method in re.findall(used, code)}
+
+    assert said - methods == set()
+    assert said
+
+
+@pytest.mark.parametrize("snippet", _snippets(), ids=lambda snippet: f"{snippet[0]}:{snippet[2][:30]!r}")
+def test_every_snippet_can_be_read_by_a_machine(snippet: tuple[str, str, str], node: Node, tmp_path: Path) -> None:
+    _, language, code = snippet
+    file = tmp_path / f"snippet.{language}"
+    file.write_text(code)
+    if language == "jsx":
+        node(str(TOOLS / "node_modules/.bin/esbuild"), str(file), "--log-level=error")
+        return
+    program = shutil.which("node")
+    assert program is not None
+    checked = file.rename(file.with_suffix(".mjs"))
+
+    done = subprocess.run([program, "--check", str(checked)], capture_output=True, text=True, timeout=60)
+
+    assert done.returncode == 0, done.stderr
+
+
+def test_what_each_browser_grants_is_what_the_doctor_says() -> None:
+    head, *rows = [row for row in _rows(_read("install.md"), 4) if not row[0].startswith("-")]
+    said = [[re.match(r"\w+", cell.strip("*"))[0] for cell in row[1:]] for row in rows]  # type: ignore[index]
+
+    assert head[1:] == list(GRANTED[Relation.CROSS_SITE])
+    assert said == [[each.value for each in granted.values()] for granted in GRANTED.values()]
+
+
+def test_the_documents_name_no_package_host() -> None:
+    assert not any(re.search(r"pypi\.org|npmjs|registry\.", page.read_text()) for page in PAGES)

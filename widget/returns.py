@@ -1,0 +1,83 @@
+"""Returns: a customer comes back to a payment that was under way when they left, and is told what happened."""
+
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from widget import attempts, casework, orders, pulses, signals, silence, stalls
+from widget.attempts import Attempt, Stage
+from widget.shops import Shop
+from widget.stalls import StallKind
+
+# An interruption of longer ago is told by e-mail; a tab that wakes up after days has nothing to greet about.
+GREETED_WITHIN = timedelta(days=1)
+_ONE_RETURN = timedelta(seconds=30)
+_MAX_SIGNALS = 500
+
+_WORDS = {
+    StallKind.FROZEN: "The payment page froze before the payment ended.",
+    StallKind.SILENT: "Your payment was interrupted.",
+    StallKind.CLOSED: "Your payment was interrupted when its page was closed.",
+    StallKind.NO_RETURN: "You left to confirm the payment, and the shop did not hear how that ended.",
+}
+_CAME_BACK = "You left to confirm the payment and came back."
+_INTERRUPTED = "Your payment was interrupted."
+
+
+def welcome(session: Session, attempt: Attempt, now: datetime) -> bool:
+    """The customer is back on the shop's page. Returns whether there is something to tell them.
+
+    Who comes back needs no e-mail, and their old page is not waited for any more. A payment that arrived is told of
+    once.
+    """
+    if attempt.order_id is not None:
+        # Held first, as a payment does.
+        orders.locked(session, attempt.order_id)
+        session.refresh(attempt)
+    if now - attempt.last_seen_at > GREETED_WITHIN:
+        return False
+    order = attempts.order_of(session, attempt)
+    if (order is not None and order.paid_at is not None) or attempt.stage == Stage.PAID:
+        return _note_once(session, attempt, "greeted", GREETED_WITHIN, now)
+    if not is_interrupted(session, attempt):
+        return False
+    _note_once(session, attempt, "back", _ONE_RETURN, now)
+    pulses.let_rest(session, attempt.shop_id, attempt.key, now)
+    casework.returned(session, attempt, now)
+    return True
+
+
+def is_interrupted(session: Session, attempt: Attempt) -> bool:
+    """Whether the page went away after Pay and before the outcome."""
+    stage = Stage(attempt.stage)
+    if stage is Stage.LEFT:
+        left = silence.left_at(session, attempt)
+        return left is not None and left.is_past_pay
+    return stage.is_past_pay
+
+
+def greeting(session: Session, attempt: Attempt) -> str | None:
+    """What happened while the customer was away, or None when the payment was not interrupted."""
+    kinds = [StallKind(stall.kind) for stall in stalls.of(session, attempt.id)]
+    told = next((kind for kind in kinds if kind in _WORDS), None)
+    if told is not None:
+        return _WORDS[told]
+    if not signals.named(session, [attempt.id], ["back"], 1):
+        return None
+    was_away = attempt.stage == Stage.LEFT and silence.left_at(session, attempt) is Stage.AUTHENTICATING
+    return _CAME_BACK if was_away else _INTERRUPTED
+
+
+def attempt_of(session: Session, shop: Shop, key: str) -> Attempt | None:
+    """The attempt of this key, which only the customer's own page knows."""
+    return session.scalar(sa.select(Attempt).filter_by(shop_id=shop.id, key=key))
+
+
+def _note_once(session: Session, attempt: Attempt, name: str, within: timedelta, now: datetime) -> bool:
+    """Note it, once for a page that says so twice. Returns whether it is news."""
+    known = signals.named(session, [attempt.id], [name], _MAX_SIGNALS)
+    if known and now - known[-1].at < within:
+        return False
+    signals.note(session, attempt, name, now)
+    return True
