@@ -10,6 +10,8 @@
  */
 /** @typedef {{source: "worker" | "frame", post: (message: object, ports?: MessagePort[]) => void}} Watcher */
 
+// Chromium paints an opaque sheet behind a frame whose colour scheme differs from its element's: hence both schemes.
+const LAYER = "z-index:2147483647;color-scheme:light dark;right:0;";
 const ANSWERS_WITHIN_MS = 8000;
 const WORKER_STARTS_WITHIN_MS = 8000;
 const FACTS_WITHIN_MS = 2000;
@@ -92,6 +94,7 @@ const HEARD = {
     // Progress: what was stuck goes on.
     if (shown.attempt.key === key) calm();
   },
+  failed: ({ key }) => HEARD.stall({ key, kind: "failed", stage: "" }),
   stall({ key, kind, stage }) {
     shown = known.get(key) || shown;
     shown.stall = `${kind} ${stage}`;
@@ -515,7 +518,7 @@ function reportSize() {
   const css = isOpen() ? panelCss() : pillCss();
   if (sentCss === css) return;
   sentCss = css;
-  post("resize", { css });
+  post("resize", { css: LAYER + css });
 }
 
 /** The pill with the room around it that its shadow takes. */

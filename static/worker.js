@@ -1,9 +1,9 @@
 // Watches the beats of the shop's page: as a worker of our frame or, where none can be had, inside the frame itself.
 
 /**
- * One beat: the attempts that run, the stage of each, and whether the page is visible. No keys: none runs any more.
+ * One beat: the stage of each attempt that runs, by its key, and whether the page is visible. No keys: none runs any more.
  *
- * @typedef {{keys: string[], stages: {[key: string]: string}, seen: boolean}} Beat
+ * @typedef {{stages: {[key: string]: string}, seen: boolean}} Beat
  */
 /**
  * `base` is Unjam's origin: a worker made from a blob has no address of its own.
@@ -66,7 +66,7 @@ export function serve(tell) {
  * @returns {() => void}
  */
 export function follow(port, setup, tell, report) {
-  /** @type {Beat} */
+  /** The last beat, and the attempts of it that are watched. @type {Beat & {keys: string[]}} */
   let beat = { keys: [], stages: {}, seen: true };
   let beatAt = 0;
   let tickAt = 0;
@@ -85,7 +85,7 @@ export function follow(port, setup, tell, report) {
   function hear(next) {
     const before = beat;
     if (isFrozen) thaw();
-    const paying = next.keys.filter((key) => !BEFORE_PAY.includes(next.stages[key]));
+    const paying = Object.keys(next.stages).filter((key) => !BEFORE_PAY.includes(next.stages[key]));
     beat = { ...next, keys: paying.slice(0, MAX_KEYS) };
     beatAt = now();
     listenAnew();

@@ -57,7 +57,8 @@ frame.addEventListener("load", () => {
 frame.src = src.href;
 document.body.append(frame);
 host.say = (type, data) => host.talk.postMessage({ type, ...data });
-host.beat = () => host.pulse.postMessage({ keys: host.keys, stages: host.stages, seen: host.seen });
+host.beat = () => host.pulse.postMessage({
+  stages: Object.fromEntries(host.keys.map((key) => [key, host.stages[key]])), seen: host.seen });
 host.pay = (key, order) => {
   host.say("attempt", { attempt: { key, order, method: "card" }, facts: { viewport: "1x1", page: "/checkout" } });
   host.say("stage", { key, stage: "submitted" });
@@ -468,7 +469,7 @@ class Beats:
         self.page.evaluate(
             """([key, seen]) => new Promise((done) => {
                 window.wasHeard = done;
-                port.postMessage({ keys: key ? [key] : [], stages: { [key]: "submitted" }, seen });
+                port.postMessage({ stages: key ? { [key]: "submitted" } : {}, seen });
             })""",
             [key, seen],
         )

@@ -167,11 +167,11 @@ def test_a_payment_link_is_reused_while_it_lives_and_refused_when_paid(database:
 
         clock.forward(timedelta(hours=24))
         with pytest.raises(LinkExpired):
-            links.check_payable(link, cast.order(), clock.now)
+            links.check_payable(session, link, cast.order(), clock.now)
         fresh = links.link_for(session, cast.shop, attempt, cast.order(), clock.now)
         payments.record(session, cast.shop, cast.order(), told(), PACE, clock.now)
         with pytest.raises(Refused):
-            links.check_payable(fresh, cast.order(), clock.now)
+            links.check_payable(session, fresh, cast.order(), clock.now)
 
 
 def test_a_link_for_the_old_amount_takes_nothing_after_the_basket_changed(database: Database, clock: Clock) -> None:
@@ -181,7 +181,7 @@ def test_a_link_for_the_old_amount_takes_nothing_after_the_basket_changed(databa
         link = links.link_for(session, cast.shop, attempt, cast.order(), clock.now)
         cast.order().amount = 99900
         with pytest.raises(LinkExpired):
-            links.check_payable(link, cast.order(), clock.now)
+            links.check_payable(session, link, cast.order(), clock.now)
 
 
 def test_two_links_of_one_order_cannot_take_money_at_the_same_time(database: Database, clock: Clock) -> None:
@@ -189,12 +189,12 @@ def test_two_links_of_one_order_cannot_take_money_at_the_same_time(database: Dat
         cast = Cast(session)
         one = links.link_for(session, cast.shop, cast.attempt(), cast.order(), clock.now)
         other = links.link_for(session, cast.shop, cast.attempt(), cast.order(), clock.now)
-        links.start_paying(one, cast.order(), clock.now)
-        links.start_paying(one, cast.order(), clock.now)
+        links.start_paying(session, one, cast.order(), clock.now)
+        links.start_paying(session, one, cast.order(), clock.now)
         with pytest.raises(Refused):
-            links.start_paying(other, cast.order(), clock.now)
+            links.start_paying(session, other, cast.order(), clock.now)
         clock.forward(timedelta(minutes=2))
-        links.start_paying(other, cast.order(), clock.now)
+        links.start_paying(session, other, cast.order(), clock.now)
 
 
 def test_a_rating_owed_after_resolution_comes_sooner_when_the_payment_does(database: Database, clock: Clock) -> None:
@@ -321,6 +321,20 @@ def test_a_way_to_pay_that_is_still_on_the_screen_is_closed_once_a_part_is_paid(
     assert "Part of this order is paid" in answer.text
     with database.read() as session:
         assert session.scalars(sa.select(Link)).all() == []
+
+
+def test_a_link_made_before_takes_nothing_once_a_part_is_paid(
+    database: Database, cast: Cast, provider: FakeProvider
+) -> None:
+    second = leg(database, cast, 2, Stage.FAILED)
+    with database.write() as session:
+        attempt, shop, order = attempts.with_shop_and_order(session, second)
+        assert order is not None
+        link = links.link_for(session, shop, attempt, order, clock_now())
+    leg(database, cast, 1, Stage.PAID, "store_account", "pay_first")
+
+    with database.write() as session, pytest.raises(Refused, match="Part of this order is paid"):
+        links.start_paying(session, link, order, clock_now())
 
 
 def test_a_later_part_alone_never_proves_that_nothing_was_charged(

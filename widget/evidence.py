@@ -66,6 +66,7 @@ _NAMES = {
     "clicks": "Pay was pressed",
     "thawed": "Page responds again",
     "asleep": "Device was asleep",
+    "named": "Order number given",
     "greeted": "Was told of the payment on return",
     "provider_said": "Provider answered",
     "offer": "Way out chosen",
@@ -95,7 +96,7 @@ def gather(session: Session, shop: Shop, attempt: Attempt, locale: str | None = 
         charge=charges.latest(session, attempt.id),
         payment=_payment_facts(shop, attempt, locale),
         device=_device_facts(attempt),
-        timeline=tuple(_moment(each) for each in signals.timeline(session, attempt.id)),
+        timeline=tuple(_moment(each) for each in signals.timeline(session, attempt.id) if each.name != "timed"),
         stalls=tuple(seen),
         offers=tuple(offers.of(session, attempt.id)),
         diagnosis=diagnose(StallKind(seen[0].kind), seen[0].evidence) if seen else diagnose(None),
@@ -140,6 +141,8 @@ def _told(name: str, value: object) -> str:
         return ""
     if value is True:
         return name.replace("_", " ")
+    if isinstance(value, float):
+        value = f"{round(value, 1):g}"
     return _FIGURES.get(name, "{}").format(_in_words(value))
 
 

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from widget import attempts
 from widget.attempts import Attempt
 from widget.database import Base, Currency, Id, Instant, Key, Minor, Word, to
 from widget.errors import LinkExpired, LinkInvalid, Refused
@@ -16,6 +17,7 @@ from widget.shops import Shop
 PAYING_LASTS = timedelta(minutes=1)
 # A link that stays valid for longer than this is handed out again instead of a second one.
 REUSED_WHILE_VALID_FOR = timedelta(minutes=30)
+_PAID = "This order is already paid. There is nothing more to pay."
 
 
 class PaymentLink(Base):
@@ -40,8 +42,7 @@ class PaymentLink(Base):
 
 def link_for(session: Session, shop: Shop, attempt: Attempt, order: Order, now: datetime) -> PaymentLink:
     """A link that pays this order; a live one of the same attempt and amount is used again."""
-    if order.paid_at is not None:
-        raise Refused("This order is already paid. There is nothing more to pay.")
+    _check_unpaid(session, order)
     live = session.scalars(
         sa.select(PaymentLink)
         .filter_by(attempt_id=attempt.id, amount=order.amount, currency=order.currency, paid_at=None, revoked_at=None)
@@ -71,10 +72,11 @@ def by_key(session: Session, key: str) -> PaymentLink:
     return link
 
 
-def check_payable(link: PaymentLink, order: Order, now: datetime) -> None:
+def check_payable(session: Session, link: PaymentLink, order: Order, now: datetime) -> None:
     """Raise Refused or LinkExpired unless this link may take the money now."""
-    if order.paid_at is not None or link.paid_at is not None:
-        raise Refused("This order is already paid. There is nothing more to pay.")
+    _check_unpaid(session, order)
+    if link.paid_at is not None:
+        raise Refused(_PAID)
     if link.revoked_at is not None:
         raise LinkExpired("The shop has withdrawn this link.")
     if link.expires_at <= now:
@@ -83,12 +85,12 @@ def check_payable(link: PaymentLink, order: Order, now: datetime) -> None:
         raise LinkExpired("The order has changed since this link was made. Nothing was taken.")
 
 
-def start_paying(link: PaymentLink, order: Order, now: datetime) -> None:
+def start_paying(session: Session, link: PaymentLink, order: Order, now: datetime) -> None:
     """Reserve the order for this link while the provider takes the money. `order` must be locked.
 
     The same link may start again (a double click, a reload): the provider knows its idempotency key.
     """
-    check_payable(link, order, now)
+    check_payable(session, link, order, now)
     if order.paying_link not in {None, link.key} and order.paying_until is not None and order.paying_until > now:
         raise Refused("This order is being paid with another link at this moment. Look again in a minute.")
     order.paying_link, order.paying_until = link.key, now + PAYING_LASTS
@@ -102,3 +104,10 @@ def is_being_paid(order: Order | None, now: datetime) -> bool:
 def finish_paying(link: PaymentLink, order: Order, payment: str, now: datetime) -> None:
     link.paid_at, link.payment = link.paid_at or now, payment
     order.paying_link = order.paying_until = None
+
+
+def _check_unpaid(session: Session, order: Order) -> None:
+    if order.paid_at is not None:
+        raise Refused(_PAID)
+    if attempts.paid_legs(session, order):
+        raise Refused("Part of this order is paid already, and this link is for the whole. Nothing was taken by it.")

@@ -72,10 +72,8 @@ const VERBS = {
     if (isWallet(attempt.context.method) && /AbortError|CANCELED/.test(said.code + name)) {
       attempt.does.left();
     } else {
-      const { stage, context } = attempt;
       end(attempt, "failed", said, at);
-      post("stall", { key: context.key, kind: "failed", stage });
-      cry(attempt, "failed", stage);
+      cry(attempt, "failed");
     }
   },
   left(attempt, _, at) {
@@ -222,8 +220,8 @@ function close(attempt, outcome) {
   post("over", { key: attempt.context.key, outcome });
 }
 
-/** Tell the shop. @param {Attempt} attempt @param {string} kind @param {string} stage */
-function cry(attempt, kind, stage) {
+/** Tell the shop. @param {Attempt} attempt @param {string} kind @param {string} [stage] */
+function cry(attempt, kind, stage = attempt.stage) {
   const { method, order } = attempt.context;
   emit("stalled", { kind, stage, method, order: order?.order });
 }

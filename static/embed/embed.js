@@ -6,7 +6,7 @@ import { guard } from "./guard.js";
 import { endAll } from "./listen.js";
 import { frame, mount, open, post, unmount } from "./mount.js";
 import { observe } from "./observe.js";
-import { isAtSuccess } from "./press.js";
+import { isAtSuccess, shownError } from "./press.js";
 import { forget, recall } from "./remember.js";
 import { replay } from "./replay.js";
 import { watchScripts } from "./scripts.js";
@@ -54,12 +54,15 @@ const api = {
 const goOn = guard(() => {
   const key = recall();
   if (!key || active()[0]) return;
-  if (!isAtSuccess()) return post("back", { key });
+  const isPaid = isAtSuccess();
+  // Without code, a form that was refused comes back with the shop's message.
+  const error = tag.success && shownError();
+  if (!isPaid && !error) return post("back", { key });
   const earlier = begin();
   earlier.context.key = key;
   // No number that the lost page can have used.
   earlier.seq = 99999;
-  earlier.does.paid();
+  earlier.does[isPaid ? "paid" : "failed"](error);
 });
 
 /** Watch a promise or a wallet's sheet. What is neither is not watched, as it says nothing about the payment. */

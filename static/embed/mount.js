@@ -6,8 +6,8 @@ import { base, tag } from "./tag.js";
 
 const RIGHTS =
   "allow-scripts allow-forms allow-popups allow-popups-to-escape-sandbox allow-top-navigation-by-user-activation";
-// Chromium paints an opaque sheet behind a frame whose colour scheme differs from its element's: hence both schemes.
-const BASE = "all:initial;position:fixed;right:0;bottom:0;z-index:2147483647;border:0;color-scheme:light dark;";
+// At the bottom of the window, as a lazy frame that is far away is not loaded. The frame tells the rest of its looks.
+const BASE = "all:initial;position:fixed;bottom:0;border:0;";
 
 /** @type {HTMLIFrameElement | undefined} */
 export let frame;
@@ -28,7 +28,6 @@ export function mount(heard) {
   const isOurs = base === origin;
   frame = document.createElement("iframe");
   frame.title = "Payment help";
-  frame.allow = "clipboard-write";
   // On the shop's own origin only a sandbox gives the frame a life of its own.
   if (isOurs) frame.sandbox.value = RIGHTS;
   // A lazy frame does not hold up the load event of the shop's page, even when our server hangs.

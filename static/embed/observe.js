@@ -20,6 +20,8 @@ export function observe() {
   });
   listen("unhandledrejection", (event) => noteError(event.reason?.message || event.reason));
   listen("securitypolicyviolation", (event) => {
+    // A policy that only reports blocks nothing.
+    if (event.disposition !== "enforce") return;
     note("violation", { directive: event.effectiveDirective, host: hostOf(event.blockedURI) });
     breakScript(event.blockedURI, "csp");
   });

@@ -42,13 +42,8 @@ export const flush = guard(() => {
 /** @param {Reported} attempt */
 function send(attempt) {
   unsent.delete(attempt);
-  const beacon = {
-    v: 1,
-    id: randomKey(),
-    site: tag.site,
-    attempt: attempt.context,
-    signals: attempt.pending.splice(0),
-  };
-  // Text needs no preflight, and a beacon outlives the page.
-  navigator.sendBeacon(`${base}/api/v1/beacons`, JSON.stringify(beacon));
+  const { context, pending } = attempt;
+  const beacon = { v: 1, id: randomKey(), site: tag.site, attempt: context, signals: pending };
+  // Text needs no preflight, and a beacon outlives the page. One that is refused goes with the next.
+  if (navigator.sendBeacon(`${base}/api/v1/beacons`, JSON.stringify(beacon))) attempt.pending = [];
 }

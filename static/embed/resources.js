@@ -23,7 +23,7 @@ export const watchResources = guard(() => {
   since = now();
   observer = new PerformanceObserver(guard((list) => list.getEntries().forEach(see)));
   // Buffered, as the page's own list of entries may be full. What a browser does not know it ignores.
-  for (const type of ["resource", "long-animation-frame", "event"]) observer.observe({ type, buffered: true });
+  for (const type of ["resource", "event", "long-animation-frame"]) observer.observe({ type, buffered: true });
 });
 
 export function unwatchResources() {
@@ -42,7 +42,7 @@ export function evidenceOf({ age, pressedAt }) {
   const after = entries.filter((entry) => entry.startTime >= from);
   const failed = after.filter(isFailure).pop();
   return {
-    seconds: Math.round(age / 1000),
+    seconds: age / 1000,
     // A page that polls goes on doing so: such an answer says nothing about the payment.
     // What failed or was opaque has status 0; Safari does not tell.
     answered: after.filter((entry) => isRequest(entry) && entry.responseStatus !== 0 && !countBefore(entry, from))

@@ -18,6 +18,8 @@ const OFFLINE_MS = 3000;
 /** @type {number | undefined} */
 let timer;
 let tickedAt = 0;
+/** Whether the page was seen at the last tick, so that a return does not count the time away. */
+let wasSeen = false;
 
 /** Tick while there is something to wait for, and only then; and tell the frame at once how it stands. */
 export function pace() {
@@ -34,7 +36,6 @@ export function pace() {
     unwatchResources();
   }
   beat({
-    keys: attempts.map((attempt) => attempt.context.key),
     stages: Object.fromEntries(attempts.map((attempt) => [attempt.context.key, attempt.stage])),
     seen: !document.hidden,
   });
@@ -42,8 +43,10 @@ export function pace() {
 
 function tick() {
   const at = now();
-  const awakeMs = document.hidden ? 0 : Math.min(at - tickedAt, MAX_AWAKE_MS);
+  const isSeen = !document.hidden;
+  const awakeMs = isSeen && wasSeen ? Math.min(at - tickedAt, MAX_AWAKE_MS) : 0;
   tickedAt = at;
+  wasSeen = isSeen;
   guard(checkScripts)(awakeMs);
   for (const attempt of active()) guard(tickAttempt)(attempt, awakeMs);
   guard(tickPresses)(awakeMs);

@@ -25,8 +25,9 @@ export function track(promise, does) {
       else if (value?.paymentIntent?.status === "processing") does.stage("confirming");
       else does.paid();
     },
+    // A page that is left fails its requests before it says goodbye, and then the goodbye is the truth.
     /** @param {unknown} error */
-    (error) => does.failed(error),
+    (error) => setTimeout(does.failed, error instanceof TypeError ? 500 : 0, error),
   );
 }
 

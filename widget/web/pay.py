@@ -29,9 +29,9 @@ def page(token: str) -> Response:
         if order.paid_at is not None or link.paid_at is not None:
             return _show(session, link, "done", was_paid_before=True)
         try:
-            links.check_payable(link, order, clock.now())
-        except LinkExpired as error:
-            return _show(session, link, "over", why=error.detail, status=410)
+            links.check_payable(session, link, order, clock.now())
+        except (LinkExpired, Refused) as error:
+            return _show(session, link, "over", why=error.detail, status=error.status)
         return _show(session, link, "open", token=token)
 
 
@@ -52,7 +52,7 @@ def take(token: str) -> Response:
         if state is not ChargeState.NOT_CHARGED:
             return _show(session, link, "wait", token=token, status=409)
         try:
-            links.start_paying(link, order, clock.now())
+            links.start_paying(session, link, order, clock.now())
         except (LinkExpired, Refused) as error:
             return _show(session, link, "over", why=error.detail, status=error.status)
         provider = _provider(session, link)

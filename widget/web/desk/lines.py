@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from widget.attempts import Attempt
 from widget.orders import Order
 from widget.shops import Shop
-from widget.stalls import Stall
+from widget.stalls import Stall, by_weight
 from widget.tickets import Status, Ticket
 from widget.web.desk import words
 from widget.web.desk.words import Badge, Clockface
@@ -44,7 +44,7 @@ class Line:
 def lines_of(session: Session, shops: dict[int, Shop], found: list[Ticket], now: datetime) -> list[Line]:
     attempts = _by_id(session, Attempt, (ticket.attempt_id for ticket in found))
     orders = _by_id(session, Order, (ticket.order_id for ticket in found if ticket.order_id))
-    stalls = _latest_stalls(session, list(attempts))
+    stalls = _stalls_of(session, list(attempts))
     profiles = {shop.id: shop.settled for shop in shops.values()}
     lines = []
     for ticket in found:
@@ -69,6 +69,8 @@ def _by_id(session: Session, model: type[Row], ids: Iterable[int]) -> dict[int, 
     return {row.id: row for row in session.scalars(sa.select(model).where(model.id.in_(set(ids))))}
 
 
-def _latest_stalls(session: Session, attempt_ids: list[int]) -> dict[int, Stall]:
-    query = sa.select(Stall).where(Stall.attempt_id.in_(attempt_ids)).order_by(Stall.at)
-    return {stall.attempt_id: stall for stall in session.scalars(query)}
+def _stalls_of(session: Session, attempt_ids: list[int]) -> dict[int, Stall]:
+    """The stall of each attempt that weighs most, as its pane names it."""
+    query = sa.select(Stall).where(Stall.attempt_id.in_(attempt_ids), Stall.withdrawn_at.is_(None))
+    # From the lightest, so that the heaviest of an attempt is the one that stays.
+    return {stall.attempt_id: stall for stall in reversed(by_weight(session.scalars(query)))}
