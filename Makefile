@@ -37,6 +37,9 @@ format: $(VENV)/.tests ## Format Python and mend what the linter can
 bench: system $(VENV)/.tests ## Measure speed, size and memory beside bare servers, in about a minute
 	$(BIN)/python -m tests.bench $(ARGS)
 
+bench-detection: system $(VENV)/.tests ## Play 500 healthy checkouts in three engines and count false stalls (ARGS=N for N)
+	$(BIN)/python -m tests.bench.detection $(ARGS)
+
 embed: $(NODE)/node_modules/.package-lock.json ## Build static/dist/embed.js from static/embed/
 	npm --prefix $(NODE) run --silent build
 
@@ -79,4 +82,4 @@ $(NODE)/node_modules/.package-lock.json: $(NODE)/package-lock.json
 	npm --prefix $(NODE) ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
-.PHONY: help demo test check check-embed format bench embed keep-embed migration build clean system
+.PHONY: help demo test check check-embed format bench bench-detection embed keep-embed migration build clean system

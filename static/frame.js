@@ -6,7 +6,7 @@
  * What the host has told of one attempt. `facts` are those that only the host can see. `stall` is the kind and the stage
  * of its last stall. `isBack` when the page remembered it from before it was left.
  *
- * @typedef {{attempt: Attempt, facts: object, stall: string, isPaid: boolean, isReported?: boolean, isBack?: boolean}} Known
+ * @typedef {{attempt: Attempt, facts: object, stall: string, isPaid: boolean, stage?: string, isReported?: boolean, isBack?: boolean}} Known
  */
 /** @typedef {{source: "worker" | "frame", post: (message: object, ports?: MessagePort[]) => void}} Watcher */
 
@@ -89,6 +89,8 @@ const HEARD = {
     if (!before) calm();
   },
   stage({ key, stage }) {
+    const about = known.get(key);
+    if (about) about.stage = stage;
     // Before Pay is pressed, nothing about this browser matters to anybody.
     if (!BEFORE_PAY.includes(stage)) reportFacts(key);
     // Progress: what was stuck goes on.
@@ -373,13 +375,15 @@ async function load() {
   const wanted = news();
   const { attempt } = shown;
   const facts = factsOf(shown);
+  // Only the page knows whether Pay was pressed.
+  const stage = known.has(attempt.key) ? shown.stage || "started" : undefined;
   loading?.abort();
   const request = new AbortController();
   loading = request;
   fill(opening());
   panel.setAttribute("aria-busy", "true");
   panel.focus();
-  const answer = await ask({ site, attempt, facts }, request);
+  const answer = await ask({ site, attempt, facts, stage }, request);
   if (loading !== request) return;
   panel.removeAttribute("aria-busy");
   loadedFor = answer ? wanted : "";

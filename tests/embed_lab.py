@@ -148,7 +148,7 @@ def _handler_for(lab_of: Callable[[], Lab]) -> type[BaseHTTPRequestHandler]:  # 
                 self.answer(200, "text/html", html, headers)
             elif url.path in ("/hang", "/slow", "/hang.js"):
                 lab.released.wait(20)
-                self.answer(200, "text/html", "at last")
+                self.answer(200, "text/html", "// at last")
             elif url.path == "/sdk.js":
                 self.answer(200, "text/javascript", "window.Sdk = {Pay: {}};")
             else:

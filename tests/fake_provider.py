@@ -14,6 +14,7 @@ class FakeProvider:
 
     def __init__(self) -> None:
         self.status: str | None = "requires_payment_method"
+        self.amount = 124900
         self.answers_with = 200
         self.body: bytes | None = None
         self.fails_after_taking = False
@@ -38,7 +39,8 @@ class FakeProvider:
             def do_GET(self) -> None:
                 if fake.status is None:
                     return self._answer(404, {})
-                found = {"id": "pay_0", "order": "D-1001", "status": fake.status, "amount": 124900, "currency": "ZAR"}
+                found: dict[str, Any] = {"id": "pay_0", "order": "D-1001", "status": fake.status, "currency": "ZAR"}
+                found["amount"] = fake.amount
                 return self._answer(fake.answers_with, found)
 
             def do_POST(self) -> None:

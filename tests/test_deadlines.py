@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from tests.cast import PACE, Cast, key
 from tests.conftest import Clock
-from widget import attempts, deadlines, digest, payments, signals
+from widget import attempts, deadlines, digest, payments, shops, signals
 from widget.attempts import AttemptContext
 from widget.beacons import Arrival, accept, parse
 from widget.database import Database
@@ -263,3 +263,26 @@ def test_a_deadline_that_cannot_be_is_refused_in_words(given: dict[str, float], 
         Profile(deadlines=given)
 
     assert complaint in str(refused.value)
+
+
+def test_a_deadline_that_was_stored_when_other_bounds_held_is_read_within_those_of_today(
+    database: Database, clock: Clock
+) -> None:
+    with database.write() as session:
+        cast = Cast(session)
+        old = {"submitted": 0.001, "silent": 9_999, "confirming": 20, "forgotten": 5, "away": "soon"}
+        cast.shop.profile = cast.shop.profile | {"deadlines": old}
+        session.flush()
+        assert cast.shop.settled.deadlines == {"submitted": 0.2, "silent": 300, "confirming": 20}
+        shops.change(cast.shop, name=None, profile={"colour": "#000000"}, disable=None, now=clock.now)
+        assert cast.shop.settled.colour == "#000000"
+
+
+@pytest.mark.parametrize("deadlines_in", [{"submitted": 0.001}, {"forgotten": 5}, {"silent": 9_999}])
+def test_a_deadline_out_of_bounds_is_refused_when_it_is_set(
+    database: Database, clock: Clock, deadlines_in: dict[str, float]
+) -> None:
+    with database.write() as session:
+        shop = Cast(session).shop
+        with pytest.raises(ValidationError):
+            shops.change(shop, name=None, profile={"deadlines": deadlines_in}, disable=None, now=clock.now)

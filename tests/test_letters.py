@@ -116,10 +116,28 @@ def test_the_charge_is_told_as_the_provider_told_it(
 
 def test_a_charge_names_its_amount(session: Session, cast: Cast) -> None:
     attempt = cast.attempt()
+    charges.record(session, attempt, Answer(ChargeState.CHARGED, money=Money(124900, "ZAR")), clock.now())
+    mail = letter(session, cast.ticket(attempt), Kind.RESOLVED)
+
+    assert f"You have been charged {Money(124900, 'ZAR').shown('en')}" in mail.text
+
+
+def test_a_charge_of_less_than_the_order_is_told_as_a_part(session: Session, cast: Cast) -> None:
+    attempt = cast.attempt()
     charges.record(session, attempt, Answer(ChargeState.CHARGED, money=Money(5000, "ZAR")), clock.now())
     mail = letter(session, cast.ticket(attempt), Kind.RESOLVED)
 
-    assert f"You have been charged {Money(5000, 'ZAR').shown('en')}" in mail.text
+    assert "Part of your order is paid" in mail.text
+    assert "You have been charged" not in mail.text
+
+
+def test_a_later_part_alone_is_never_called_not_charged(session: Session, cast: Cast) -> None:
+    attempt = cast.attempt(charge=ChargeState.NOT_CHARGED)
+    attempt.leg, attempt.legs = 2, 2
+    mail = letter(session, cast.ticket(attempt), Kind.RESOLVED)
+
+    assert "We do not know yet if you were charged" in mail.text
+    assert "/again/" not in mail.text
 
 
 @pytest.mark.parametrize("state", STATES)

@@ -9,14 +9,20 @@ import sqlalchemy as sa
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from tests.cast import Cast, key
+from tests.cast import ORIGIN, Cast, key
 from tests.conftest import Clock
 from tests.fake_provider import FakeProvider
-from widget import tickets
+from widget import charges, followups, links, pulses, tickets
+from widget import clock as clock_module
+from widget.attempts import Attempt
 from widget.database import Database
+from widget.followups import FollowUp
 from widget.offers import Offer
 from widget.orders import Order
+from widget.providers import ChargeState
+from widget.pulses import Presence
 from widget.ratings import Rating
+from widget.shops import Shop
 from widget.tickets import Status, Ticket
 from widget.tokens import Purpose, Tokens
 
@@ -455,6 +461,131 @@ def test_a_charge_that_two_contexts_hear_of_is_told_to_both(
     assert heading(client.post(f"/help/{signed}/check")) == "You have paid. There is nothing left to do"
 
 
+def reach(client: FlaskClient, attempt: str, seq: int, stage: str) -> None:
+    """The page's own word of a stage."""
+    signal = {"seq": seq, "at": seq + 1, "name": "stage", "data": {"stage": stage}}
+    body = {"v": 1, "id": key(), "site": "demo", "attempt": {"key": attempt}, "signals": [signal]}
+    assert client.post("/api/v1/beacons", json=body, headers={"Origin": ORIGIN}).status_code == 204
+
+
+@pytest.fixture
+def silent_cast(database: Database, clock: Clock) -> Cast:
+    """A shop without a provider that could be asked."""
+    with database.write() as session:
+        return Cast(session, profile={"providers": {}})
+
+
+def test_nobody_is_told_not_charged_whose_page_never_spoke(client: FlaskClient, silent_cast: Cast) -> None:
+    answer = client.post(f"/help/{open_panel(client, silent_cast)}/check")
+    assert heading(answer) == "We do not know yet if you were charged"
+
+
+def test_who_asks_for_help_before_pay_is_told_so_by_the_word_of_the_page(
+    client: FlaskClient, silent_cast: Cast
+) -> None:
+    told = {"key": key(), "order": silent_cast.context().model_dump()}
+    opened = client.post("/panel", json={"site": "demo", "attempt": told, "stage": "started"})
+    token = opened.text.split("/help/")[1].split("/")[0]
+    assert heading(client.post(f"/help/{token}/check")) == "You have not been charged"
+
+
+def test_a_pulse_means_that_pay_was_pressed_although_the_beacons_are_lost(
+    client: FlaskClient, silent_cast: Cast, database: Database, clock: Clock
+) -> None:
+    attempt = key()
+    reach(client, attempt, 0, "started")
+    with database.write() as session:
+        pulses.heard(session, silent_cast.shop.id, attempt, Presence.SEEN, clock.now)
+    token = open_panel(client, silent_cast, attempt=attempt)
+    assert heading(client.post(f"/help/{token}/check")) == "We do not know yet if you were charged"
+    with database.write() as session:
+        pulses.end(session, silent_cast.shop.id, attempt)
+    clock.forward(timedelta(seconds=10))
+    assert heading(client.post(f"/help/{token}/check")) == "We do not know yet if you were charged"
+
+
+def test_facts_of_the_frame_mean_that_pay_was_pressed_in_another_attempt_of_the_order(
+    client: FlaskClient, silent_cast: Cast, tokens: Tokens
+) -> None:
+    attempt, other = key(), key()
+    reach(client, attempt, 0, "started")
+    told = {"key": other, "order": silent_cast.context().model_dump()}
+    body = {"v": 1, "id": key(), "site": "demo", "source": "frame", "attempt": told, "facts": {}, "signals": []}
+    sent = client.post("/api/v1/beacons?frame=" + tokens.sign(Purpose.FRAME, "demo"), json=body)
+    assert sent.status_code == 204
+    open_panel(client, silent_cast, attempt=other)
+    token = open_panel(client, silent_cast, attempt=attempt)
+    assert heading(client.post(f"/help/{token}/check")) == "We do not know yet if you were charged"
+
+
+@pytest.mark.parametrize(("stage", "reached"), [("submitted", "submitted"), ("paid", "started"), (["x"], "started")])
+def test_the_panel_is_told_how_far_the_page_is(
+    client: FlaskClient, silent_cast: Cast, database: Database, stage: object, reached: str
+) -> None:
+    attempt = key()
+    reach(client, attempt, 0, "started")
+    client.post("/panel", json={"site": "demo", "attempt": {"key": attempt}, "stage": stage})
+    with database.read() as session:
+        found = session.scalars(sa.select(Attempt).filter_by(key=attempt)).one()
+        assert (found.stage, charges.was_pressed(session, found)) == (reached, reached == "submitted")
+
+
+def test_a_part_that_was_charged_is_not_the_whole_and_is_asked_about_again(
+    client: FlaskClient, cast: Cast, provider: FakeProvider, clock: Clock
+) -> None:
+    provider.status, provider.amount = "succeeded", 5000
+    token = open_panel(client, cast)
+    answer = client.post(f"/help/{token}/check")
+    assert heading(answer) == "Part of this order is paid"
+    assert offered(answer) == ["person", "report"]
+    provider.amount = 124900
+    clock.forward(timedelta(seconds=10))
+    assert heading(client.post(f"/help/{token}/check")) == "You have paid. There is nothing left to do"
+
+
+def part(database: Database, cast: Cast, *, leg: int, stage: str = "started") -> Ticket:
+    """A reported part of an order, of which the provider says that nothing was charged."""
+    with database.write() as session:
+        cast.session = session
+        attempt = cast.attempt(charge=ChargeState.NOT_CHARGED)
+        attempt.leg, attempt.legs, attempt.stage = leg, 2, stage
+        ticket = cast.ticket(attempt)
+        tickets.move(session, ticket, Status.RESOLVED, clock_module.now(), because="tested")
+        return ticket
+
+
+@pytest.mark.parametrize("is_first_paid", [True, False])
+def test_a_later_part_leads_nobody_to_pay_the_whole(
+    client: FlaskClient, cast: Cast, database: Database, tokens: Tokens, is_first_paid: bool
+) -> None:
+    if is_first_paid:
+        part(database, cast, leg=1, stage="paid")
+    ticket = part(database, cast, leg=2)
+    said = "Part of this order is paid" if is_first_paid else "Please do not pay yet"
+    again = client.post(f"/again/{tokens.sign(Purpose.AGAIN, ticket.id)}")
+    assert (again.status_code, heading(again)) == (200, said)
+    handed = client.post(f"/continue/{tokens.sign(Purpose.CONTINUE, ticket.attempt_id)}")
+    assert (handed.status_code, heading(handed)) == (200, said)
+    assert "/again/" not in client.get(f"/status/{tokens.sign(Purpose.STATUS, ticket.id)}").text
+    with database.read() as session:
+        owed = session.scalars(sa.select(FollowUp).filter_by(ticket_id=ticket.id)).first()
+        assert owed is not None
+        assert not followups.may_ask_for_payment(session, owed, clock_module.now())
+
+
+def test_a_payment_link_of_a_later_part_takes_nothing_while_the_first_is_not_known(
+    client: FlaskClient, cast: Cast, database: Database, tokens: Tokens, provider: FakeProvider
+) -> None:
+    ticket = part(database, cast, leg=2)
+    with database.write() as session:
+        attempt = session.get_one(Attempt, ticket.attempt_id)
+        cast.session, shop = session, session.get_one(Shop, ticket.shop_id)
+        link = links.link_for(session, shop, attempt, cast.order_of(attempt), clock_module.now())
+        token = tokens.sign(Purpose.PAY, link.key)
+    assert client.post(f"/pay/{token}").status_code == 409
+    assert provider.taken == []
+
+
 @pytest.mark.parametrize("stage", ["submitted", "authenticating", "confirming"])
 def test_without_a_provider_to_ask_nothing_is_offered_once_pay_was_pressed(
     client: FlaskClient, database: Database, clock: Clock, stage: str
@@ -462,12 +593,14 @@ def test_without_a_provider_to_ask_nothing_is_offered_once_pay_was_pressed(
     with database.write() as session:
         cast = Cast(session, profile={"providers": {}})
     attempt = key()
+    reach(client, attempt, 0, "started")
     token = open_panel(client, cast, attempt=attempt)
-    assert heading(client.post(f"/help/{token}/check")) == "You have not been charged"
+    answer = client.post(f"/help/{token}/check")
+    assert heading(answer) == "You have not been charged"
+    assert "Pay was not pressed on this page" in answer.text
+    assert "provider confirms" not in answer.text
     clock.forward(timedelta(seconds=10))
-    signal = {"seq": 0, "at": 1, "name": "stage", "data": {"stage": stage}}
-    body = {"v": 1, "id": key(), "site": "demo", "attempt": {"key": attempt}, "signals": [signal]}
-    client.post("/api/v1/beacons", json=body, headers={"Origin": cast.origin})
+    reach(client, attempt, 1, stage)
     answer = client.post(f"/help/{token}/check")
     assert heading(answer) == "We do not know yet if you were charged"
     assert "retry" not in offered(answer)

@@ -253,9 +253,11 @@ def test_a_mail_without_a_ticket_that_cannot_be_delivered_is_shown_to_the_desk(
     ],
 )
 def test_who_comes_back_is_told_what_happened_and_then_of_the_charge(
-    client: FlaskClient, database: Database, cast: Cast, stage: Stage, said: str
+    client: FlaskClient, database: Database, cast: Cast, clock: Clock, stage: Stage, said: str
 ) -> None:
-    answer = come_back(client, started(database, cast, stage=stage).key)
+    attempt = started(database, cast, stage=stage)
+    clock.forward(timedelta(minutes=3))
+    answer = come_back(client, attempt.key)
     assert answer.status_code == 200
     assert said in answer.text
     assert heading(answer) == "Were you charged?"
@@ -264,6 +266,40 @@ def test_who_comes_back_is_told_what_happened_and_then_of_the_charge(
     checked = client.post(f"/help/{token[1]}/check", data={"greet": "yes"})
     assert heading(checked) == "You have not been charged"
     assert said in checked.text
+
+
+def check_of(client: FlaskClient, answer: TestResponse) -> TestResponse:
+    token = re.search(r"/help/([^/]+)/check", answer.text)
+    assert token, answer.text
+    return client.post(f"/help/{token[1]}/check", data={"greet": "yes"})
+
+
+def test_a_return_right_after_pay_offers_nothing_that_pays_until_the_payment_cannot_run_any_more(
+    client: FlaskClient, attempt: Attempt, clock: Clock
+) -> None:
+    clock.forward(SECOND)
+    answer = come_back(client, attempt.key)
+    checked = check_of(client, answer)
+    assert heading(checked) == "We do not know yet if you were charged"
+    assert "/choose/retry" not in checked.text
+    clock.forward(10 * SECOND)
+    assert heading(check_of(client, answer)) == "You have not been charged"
+
+
+def test_a_return_in_a_second_tab_leaves_the_first_one_alone(
+    client: FlaskClient, database: Database, attempt: Attempt, clock: Clock
+) -> None:
+    clock.forward(TEN_MINUTES)
+    with database.write() as session:
+        pulses.heard(session, attempt.shop_id, attempt.key, Presence.SEEN, clock.now)
+    answer = come_back(client, attempt.key)
+    assert "Your payment may still be going on." in answer.text
+    assert "/choose/retry" not in check_of(client, answer).text
+    with database.read() as session:
+        pulse = session.scalars(sa.select(pulses.Pulse)).one()
+        assert (pulse.presence, pulse.judged_at) == (Presence.SEEN, None)
+    clock.forward(11 * SECOND)
+    assert "/choose/retry" in check_of(client, answer).text
 
 
 def test_who_comes_back_from_the_bank_is_told_so(client: FlaskClient, database: Database, cast: Cast) -> None:
@@ -374,3 +410,13 @@ def test_a_shop_may_switch_the_mail_off(database: Database, worker: Worker, cloc
         shop.profile = shop.profile | {"interrupted_after_minutes": None}
     falls_silent(database, worker, clock, attempt)
     assert owed(database) == []
+
+
+def test_who_reads_the_help_after_a_rescue_gets_no_mail(
+    client: FlaskClient, database: Database, worker: Worker, clock: Clock, attempt: Attempt
+) -> None:
+    falls_silent(database, worker, clock, attempt)
+    page = client.get(f"/rescue/demo/{attempt.key}").headers["Location"]
+    assert [mail.cancelled_because for mail in owed(database)] == [None]
+    assert client.post(f"{page}/check").status_code == 200
+    assert [mail.cancelled_because for mail in owed(database)] == ["the customer came back"]

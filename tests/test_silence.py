@@ -5,10 +5,12 @@ from collections.abc import Iterator
 from datetime import timedelta
 from http.client import HTTPConnection
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from flask.testing import FlaskClient
+from limits import parse as parse_limit
 
 from tests.cast import ORIGIN, PACE, Cast, key
 from tests.conftest import Clock
@@ -430,3 +432,51 @@ def test_a_killed_server_makes_nobody_silent_who_beats_on(quick: tuple[Database,
 def heard_last(database: Database):  # type: ignore[no-untyped-def]
     with database.read() as session:
         return session.scalars(sa.select(Pulse.at).where(Pulse.attempt_key != "listening")).one()
+
+
+def test_a_pulse_of_no_attempt_is_forgotten_soon_and_one_of_an_attempt_is_kept(tab: Tab) -> None:
+    mine = tab.key
+    tab.beats()
+    tab.key = key()
+    tab.beats()
+    tab.worker.work_once()
+    tab.clock.forward(pulses.ORPHANS_KEPT_FOR + SECOND)
+    tab.listens()
+    with tab.database.write() as session:
+        pulses.forget_old(session, tab.clock.now)
+        assert set(session.scalars(sa.select(Pulse.attempt_key))) == {mine, "listening"}
+
+
+def test_many_keys_in_one_request_count_as_many_pulses(tab: Tab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("widget.web.pulses.PER_ADDRESS", parse_limit("25/minute"))
+    answers = []
+    for _ in range(3):
+        body = {"site": "demo", "keys": [key() for _ in range(10)], "presence": "seen"}
+        answers.append(tab.client.post("/api/v1/pulses", data=json.dumps(body), headers={"Origin": ORIGIN}).status_code)
+    assert answers == [204, 204, 429]
+
+
+def test_a_round_of_the_worker_reads_no_pulses_but_those_it_needs(sqlite_database: Database, clock: Clock) -> None:
+    with sqlite_database.write() as session:
+        Cast(session)
+    asked: list[tuple[str, Any]] = []
+
+    def note(_connection, _cursor, statement, parameters, *_rest):  # type: ignore[no-untyped-def]
+        asked.append((statement, parameters))
+
+    sa.event.listen(sqlite_database.engine, "before_cursor_execute", note)
+    with sqlite_database.write() as session:
+        pulses.listen(session.connection(), clock.now)
+        pulses.heard(session, 1, key(), SEEN, clock.now)
+        asked.clear()
+        pulses.revived(session, limit=10)
+        silence.suspects(session)
+    rounds = list(asked)
+    with sqlite_database.engine.connect() as connection:
+        plans = [connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {one}", values).all() for one, values in rounds]
+    steps = [str(row[3]) for plan in plans for row in plan]
+    of_pulses = [step for step in steps if "pulses" in step]
+    assert of_pulses
+    assert [step for step in of_pulses if "USING" not in step] == []
+    assert any("ix_pulses_revived" in step for step in of_pulses)
+    assert any("ix_pulses_waiting (shop_id=? AND at<?)" in step for step in of_pulses)

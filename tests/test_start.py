@@ -76,6 +76,18 @@ def test_what_the_shopper_says_becomes_a_stall_and_leads_to_its_help(
     assert "charged" in client.get(answer.location).text
 
 
+@pytest.mark.parametrize("happened", HAPPENINGS)
+def test_nobody_is_told_not_charged_while_nobody_could_be_asked(
+    client: FlaskClient, database: Database, happened: str
+) -> None:
+    with database.write() as session:
+        Cast(session, profile={"providers": {}})
+    told = client.get(send(client, happened=happened, order="D-5", price="5", currency="ZAR").location).text
+
+    assert "We do not know yet if you were charged" in told
+    assert "provider confirms" not in told
+
+
 def test_the_signed_link_of_the_shop_opens_the_verified_order(
     client: FlaskClient, cast: Cast, database: Database
 ) -> None:

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from tests.cast import PACE, Cast, key
 from tests.conftest import Clock
-from widget import attempts, beacons, clock, digest, evidence, payments, pulses, signals, stalls
+from widget import attempts, beacons, clock, digest, evidence, judgement, payments, pulses, signals, stalls
 from widget.attempts import Attempt, Stage
 from widget.beacons import Arrival
 from widget.browsers import FACTS, in_app_of
@@ -716,3 +716,121 @@ def test_the_timeline_tells_figures_with_their_meaning(database: Database, cast:
         ("Page was busy", "for 812 ms, cdn.example"),
         ("Stall", "no answer, submitted, seen by the page, for 10 s, answers: 0"),
     ]
+
+
+REPLAYED_PAID = signal(beacons.REMEMBERED_SEQ, "paid", 0.01)
+
+
+@pytest.mark.parametrize("name", ["paid", "failed"])
+@pytest.mark.parametrize("number", [1, beacons.REMEMBERED_SEQ])
+def test_the_outcome_of_another_order_says_nothing_about_this_one(
+    database: Database, cast: Cast, clock: Clock, name: str, number: int
+) -> None:
+    attempt, outcome = key(), signal(number, name, 1, message="Declined")
+    with database.write() as session:
+        hear(session, cast, clock, told(attempt, PRESSED, order=cast.context().model_dump()))
+        hear(session, cast, clock, told(attempt, outcome, order=cast.context("D-2002").model_dump()))
+        assert attempt_of(session, attempt).stage == "submitted"
+        assert session.scalars(sa.select(Order).filter_by(reference="D-1001")).one().paid_at is None
+        assert found(session, attempt) == []
+        assert [each.name for each in timeline_of(session, attempt)] == ["stage", "elsewhere"]
+
+
+def test_an_attempt_without_an_order_does_not_take_the_one_of_a_later_page(
+    database: Database, cast: Cast, clock: Clock
+) -> None:
+    attempt = key()
+    with database.write() as session:
+        hear(session, cast, clock, told(attempt, PRESSED))
+        hear(session, cast, clock, told(attempt, REPLAYED_PAID, order=cast.context("D-2002").model_dump()))
+        assert attempt_of(session, attempt).order_id is None
+        assert not list(session.scalars(sa.select(payments.Payment)))
+
+
+def test_a_later_page_that_remembers_the_attempt_settles_the_order_it_began_with_and_says_when(
+    database: Database, cast: Cast, clock: Clock
+) -> None:
+    attempt = key()
+    with database.write() as session:
+        hear(session, cast, clock, told(attempt, PRESSED, order=cast.context().model_dump()))
+        clock.forward(timedelta(minutes=3))
+        hear(session, cast, clock, told(attempt, REPLAYED_PAID))
+        assert order_of(session).paid_at == clock.now
+        assert timeline_of(session, attempt)[-1].at == clock.now
+
+
+@pytest.mark.parametrize("source", ["page", "frame", "worker"])
+@pytest.mark.parametrize("name", ["provider_said", "offer", "greeted", "timed", "named", "elsewhere", "made_up"])
+def test_nobody_but_the_server_says_what_only_the_server_knows(
+    database: Database, cast: Cast, clock: Clock, source: str, name: str
+) -> None:
+    attempt = key()
+    with database.write() as session:
+        forged = signal(1, name, state="charged")
+        hear(session, cast, clock, told(attempt, PRESSED), told(attempt, forged, source=source))
+        assert [each.name for each in timeline_of(session, attempt)] == ["stage"]
+
+
+@pytest.mark.parametrize("name", ["paid", "failed", "stage", "left", "back"])
+def test_neither_frame_nor_worker_tells_what_the_page_does(
+    database: Database, cast: Cast, clock: Clock, name: str
+) -> None:
+    attempt = key()
+    with database.write() as session:
+        hear(session, cast, clock, told(attempt, PRESSED))
+        hear(session, cast, clock, told(attempt, signal(0, name, stage="confirming"), source="frame"))
+        assert [each.name for each in timeline_of(session, attempt)] == ["stage"]
+
+
+class Statements:
+    """Counts what is sent to the database."""
+
+    def __init__(self, database: Database) -> None:
+        self.number = 0
+        sa.event.listen(database.engine, "before_cursor_execute", self._count)
+
+    def _count(self, *_: object) -> None:
+        self.number += 1
+
+
+def test_a_flood_of_symptoms_costs_one_beacon_no_more_than_an_honest_one_may(
+    database: Database, cast: Cast, clock: Clock
+) -> None:
+    flood = [signal(n, "failed", n, message="card_declined") for n in range(1, 190)]
+    order = cast.context().model_dump()
+    with database.write() as session:
+        for _ in range(5):
+            hear(session, cast, clock, told(key(), PRESSED, *flood, order=order))
+        attempt = key()
+        hear(session, cast, clock, told(attempt, PRESSED, *flood, order=order))
+        counted = Statements(database)
+        hear(session, cast, clock, told(attempt, signal(190, "failed", 190), order=order))
+        assert counted.number < 60
+
+
+def test_only_so_many_symptoms_of_an_attempt_are_judged(database: Database, cast: Cast, clock: Clock) -> None:
+    attempt, kinds = key(), ["sdk", "popup", "dead_button", "rage", "offline"]
+    stages = ["started", "sdk", "submitted", "authenticating", "confirming"]
+    flood = [signal(n, "stall", n, kind=kinds[n % 5], stage=stages[n // 5]) for n in range(25)]
+    with database.write() as session:
+        hear(session, cast, clock, told(attempt, *flood))
+        assert len(found(session, attempt)) == judgement.MAX_SYMPTOMS
+
+
+def test_a_round_of_the_worker_ends_in_time_and_the_next_one_goes_on(
+    database: Database, cast: Cast, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(digest, "ROUND_SECONDS", 0)
+    with database.write() as session:
+        for _ in range(3):
+            parsed = beacons.parse(json.dumps(told(key(), PRESSED)).encode(), clock.now)
+            beacons.accept(session.connection(), [Arrival(cast.shop.id, parsed, None, clock.now)])
+    rounds = []
+    for _ in range(4):
+        with database.write() as session:
+            rounds.append(digest.digest_all(session, PACE, clock.now))
+    assert rounds == [1, 1, 1, 0]
+
+
+def timeline_of(session: Session, attempt_key: str) -> list[signals.Signal]:
+    return signals.timeline(session, attempt_of(session, attempt_key).id)

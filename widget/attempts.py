@@ -214,6 +214,17 @@ def reach(attempt: Attempt, stage: Stage, seq: int) -> bool:
     return True
 
 
+def hear_of(attempt: Attempt, stage: Stage) -> bool:
+    """Somebody else than the page says that Pay was pressed: that moves an attempt on, never back.
+
+    The page's own numbering is not touched, so what it tells itself still counts. Returns whether it moved.
+    """
+    if not stage.is_past_pay or attempt.stage not in {Stage.STARTED, Stage.SDK}:
+        return False
+    attempt.stage = stage.value
+    return True
+
+
 def learn_facts(attempt: Attempt, facts: dict[str, Any]) -> None:
     attempt.facts = {**attempt.facts, **facts}
 

@@ -1,7 +1,7 @@
 """Beacons: batches of signals as the browser sends them. Taken in fast, digested later by `widget.digest`."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -22,6 +22,18 @@ MAX_SIGNALS = 200
 MAX_SKEW = timedelta(minutes=5)
 # Digested beacons are kept this long, so that a replay within MAX_SKEW still meets its identifier.
 KEPT_FOR = timedelta(minutes=30)
+# A page that remembers the attempt of the page before tells of it from this number on, which that page never reached.
+REMEMBERED_SEQ = 99_999
+# What each source may tell; other names, the server's own among them, are dropped.
+_OF_BROWSER = frozenset({"stall", "thawed", "asleep"})
+NAMES: Mapping[str, frozenset[str]] = {
+    "page": frozenset(
+        {"stage", "paid", "failed", "left", "back", "hidden", "visible", "offline", "online", "stall"}
+        | {"error", "violation", "long_frame", "popup", "resource", "clicks"}
+    ),
+    "frame": _OF_BROWSER,
+    "worker": _OF_BROWSER,
+}
 
 
 class SignalIn(BaseModel):
@@ -35,6 +47,11 @@ class SignalIn(BaseModel):
     at: float | None = Field(default=None, ge=0, le=7 * 24 * 3600 * 1000)
     name: str = Field(pattern=r"^[a-z][a-z_]{0,39}$")
     data: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def is_remembered(self) -> bool:
+        """Whether a later page tells it, which remembers the attempt of the page before."""
+        return self.seq >= REMEMBERED_SEQ
 
 
 class BeaconIn(BaseModel):

@@ -1,5 +1,6 @@
 """Digest: turns beacons from the inbox into attempts, signals, stalls and payments. Repeating it changes nothing."""
 
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,9 +11,9 @@ import structlog
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from widget import attempts, beacons, judgement, logs, payments, pulses, signals, stalls
+from widget import attempts, beacons, judgement, logs, orders, payments, pulses, signals, stalls
 from widget.attempts import Attempt, Stage
-from widget.beacons import Beacon, BeaconIn
+from widget.beacons import Beacon, BeaconIn, SignalIn
 from widget.browsers import allowed_facts
 from widget.casework import Pace
 from widget.payments import Source, Told
@@ -24,6 +25,11 @@ from widget.stalls import Stall, StallKind
 log = structlog.get_logger()
 
 MAX_ERROR_CHARS = 1_000
+# Of what one round of the worker digests: the mails and the switch do not wait longer for a flood of beacons.
+ROUND_SECONDS = 1.0
+# An outcome that belongs to another order than the attempt's is kept under this name, as the server's own signal.
+_ELSEWHERE = "elsewhere"
+_OUTCOMES = ("paid", "failed")
 # Built once: to build it takes longer than to run it.
 _PULSE = (
     sa.select(Pulse)
@@ -52,10 +58,11 @@ class _Heard:
 
 
 def digest_all(session: Session, pace: Pace, now: datetime, *, limit: int = 200) -> int:
-    """Digest what no other worker holds. Returns how many beacons that was."""
-    taken = beacons.pending(session, limit=limit)
-    _digest(session, taken, pace, now)
-    return len(taken)
+    """Digest what no other worker holds, for about a second; the rest stays. Returns how many beacons that was."""
+    until = time.monotonic() + ROUND_SECONDS
+    pending = beacons.pending(session, limit=limit)
+    in_time = (each for number, each in enumerate(pending) if number == 0 or time.monotonic() < until)
+    return _digest(session, in_time, pace, now)
 
 
 def digest_attempt(session: Session, attempt_key: str, pace: Pace, now: datetime) -> None:
@@ -63,7 +70,8 @@ def digest_attempt(session: Session, attempt_key: str, pace: Pace, now: datetime
     _digest(session, beacons.pending(session, limit=500, attempt_key=attempt_key), pace, now)
 
 
-def _digest(session: Session, taken: Iterable[Beacon], pace: Pace, now: datetime) -> None:
+def _digest(session: Session, taken: Iterable[Beacon], pace: Pace, now: datetime) -> int:
+    done = 0
     for beacon in taken:
         try:
             # A savepoint each: a beacon that cannot be digested must not hold up those behind it.
@@ -75,13 +83,19 @@ def _digest(session: Session, taken: Iterable[Beacon], pace: Pace, now: datetime
         except Exception as error:
             log.error("beacon_undigestible", beacon=beacon.id, error=type(error).__name__, places=logs.places(error))
         beacon.digested_at = now
+        done += 1
+    return done
 
 
 def _take_in(session: Session, shop: Shop, said: BeaconIn, beacon: Beacon, pace: Pace) -> None:
-    attempt = attempts.open_for(session, shop, said.attempt, beacon.received_at)
+    context = said.attempt
+    if any(each.is_remembered for each in said.signals):
+        # A later page of the shop says how this attempt ended, and may itself be about another order.
+        context = context.model_copy(update={"order": None})
+    attempt = attempts.open_for(session, shop, context, beacon.received_at)
     attempt.user_agent = attempt.user_agent or beacon.user_agent
     attempts.learn_facts(attempt, allowed_facts(said.facts))
-    heard = list(_keep(session, attempt, said, beacon.received_at))
+    heard = list(_keep(session, shop, attempt, said, beacon.received_at))
     for each in heard:
         if each.is_of_page:
             _apply(session, shop, attempt, each, pace)
@@ -89,17 +103,46 @@ def _take_in(session: Session, shop: Shop, said: BeaconIn, beacon: Beacon, pace:
     _conclude(session, attempt, heard, beacon.received_at)
 
 
-def _keep(session: Session, attempt: Attempt, said: BeaconIn, received_at: datetime) -> Iterator[_Heard]:
-    """Keep the signals of a beacon; those that are new come back in the order they happened."""
+def _keep(session: Session, shop: Shop, attempt: Attempt, said: BeaconIn, received_at: datetime) -> Iterator[_Heard]:
+    """Keep the signals of a beacon; those that are new come back in the order they happened.
+
+    Names that its source has no business with are dropped: nobody but the server says what the provider answered.
+    """
     is_of_page = said.source == "page"
     started_at = _started_at(attempt, said, received_at) if is_of_page else attempt.started_at
+    is_elsewhere = _is_about_another_order(session, shop, attempt, said, received_at)
     for signal in sorted(said.signals, key=lambda each: each.seq):
-        at = received_at if signal.at is None else min(started_at + timedelta(milliseconds=signal.at), received_at)
-        if not is_of_page:
+        at = _moment_of(signal, started_at, received_at)
+        if signal.name not in beacons.NAMES[said.source]:
+            continue
+        if is_elsewhere and signal.name in _OUTCOMES:
+            # Not under its own number, which the attempt's own outcome may still need.
+            signals.number(session, attempt, _ELSEWHERE, at, signal.data | {"outcome": signal.name})
+        elif not is_of_page:
             data = signal.data | {"seen_by": said.source}
             yield _Heard(signals.number(session, attempt, signal.name, at, data), signal.name, data, at)
         elif signals.record(session, attempt, seq=signal.seq, name=signal.name, at=at, data=signal.data):
             yield _Heard(signal.seq, signal.name, signal.data, at)
+
+
+def _moment_of(signal: SignalIn, started_at: datetime, received_at: datetime) -> datetime:
+    """When it happened. What a later page tells has the clock of that page, which says nothing about the attempt's."""
+    if signal.at is None or signal.is_remembered:
+        return received_at
+    return min(started_at + timedelta(milliseconds=signal.at), received_at)
+
+
+def _is_about_another_order(
+    session: Session, shop: Shop, attempt: Attempt, said: BeaconIn, received_at: datetime
+) -> bool:
+    """Whether the page speaks of another order than the attempt's, so that an outcome it tells is not this one's.
+
+    A page that remembers the attempt sends no order. On the page the shop named for success, its word that the
+    attempt is paid is taken; it then settles the order that the attempt began with, and no other.
+    """
+    if said.attempt.order is None or not any(each.name in _OUTCOMES for each in said.signals):
+        return False
+    return orders.id_of(session, shop, said.attempt.order, received_at) != attempt.order_id
 
 
 def _started_at(attempt: Attempt, said: BeaconIn, received_at: datetime) -> datetime:
@@ -181,13 +224,12 @@ def _conclude(session: Session, attempt: Attempt, heard: list[_Heard], received_
     standing = stalls.of(session, attempt.id)
     if heard and standing:
         stalls.withdraw(session, attempt.id, [StallKind.SILENT], max(each.at for each in heard))
-    if standing or names & {"failed", "stall"}:
-        judgement.judge(session, attempt, order)
+    is_news = bool(standing or names & {"failed", "stall"}) and judgement.judge(session, attempt, order)
     if "thawed" in names:
         _note_thaw(stalls.of(session, attempt.id), next(each for each in heard if each.name == "thawed"))
     if order is None:
         return
-    if "failed" in names or ("paid" in names and attempt.is_part):
+    if ("failed" in names and is_news) or ("paid" in names and attempt.is_part):
         judgement.judge_order(session, order)
     if names & {"paid", "failed", "left"} or any(each.presses_pay for each in heard):
         judgement.judge_doubles(session, attempt, order, received_at)

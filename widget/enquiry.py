@@ -25,7 +25,7 @@ def ask(database: Database, pace: Pace, attempt_id: int) -> ChargeState:
         # What the page has told but nobody has looked at yet: Pay may have been pressed a moment ago.
         digest.digest_attempt(session, attempt.key, pace, clock.now())
         charge = charges.latest(session, attempt_id)
-        if charges.is_fresh(charge, clock.now()):
+        if charges.is_fresh(charge, attempts.order_of(session, attempt), clock.now()):
             return charges.state_of(charge)
         shop = session.get_one(Shop, attempt.shop_id)
         provider = adapter_for(provider_of(shop, attempt), shop.settled.providers)

@@ -67,6 +67,7 @@ _NAMES = {
     "thawed": "Page responds again",
     "asleep": "Device was asleep",
     "named": "Order number given",
+    "elsewhere": "Outcome of another order",
     "greeted": "Was told of the payment on return",
     "provider_said": "Provider answered",
     "offer": "Way out chosen",

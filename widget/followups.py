@@ -17,7 +17,6 @@ from widget.attempts import Attempt
 from widget.database import Base, Id, Instant, Key, Line, Text, Word, insert_new, insert_once, to
 from widget.errors import NotFound
 from widget.orders import Order
-from widget.providers import ChargeState
 from widget.pulses import Pulse
 from widget.tickets import Message, Status, Ticket
 
@@ -274,10 +273,10 @@ def attempt_id_of(session: Session, follow_up: FollowUp) -> int:
     return follow_up.attempt_id or ticket_of(session, follow_up).attempt_id
 
 
-def may_ask_for_payment(session: Session, follow_up: FollowUp) -> bool:
-    """Whether the provider's last word leaves no doubt that nothing was charged."""
-    charge = charges.latest(session, attempt_id_of(session, follow_up))
-    return charges.state_of(charge) is ChargeState.NOT_CHARGED
+def may_ask_for_payment(session: Session, follow_up: FollowUp, now: datetime) -> bool:
+    """Whether the provider's last word leaves no doubt that nothing of the order was charged."""
+    attempt = attempts.by_id(session, attempt_id_of(session, follow_up))
+    return charges.may_pay_whole(session, attempt, order_of(session, follow_up), now)
 
 
 def postpone(follow_up: FollowUp, now: datetime) -> None:

@@ -5,6 +5,7 @@ beacons arrive, nor how often: judging again changes nothing, and there is one s
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -22,7 +23,7 @@ from widget.stalls import SeenBy, Stall, StallKind
 from widget.verdicts import Observed, Run, Symptom
 
 # More than any honest attempt has; they bound what a hostile page can make us read.
-MAX_SIGNALS, MAX_ATTEMPTS = 500, 20
+MAX_SIGNALS, MAX_ATTEMPTS, MAX_SYMPTOMS = 500, 20, 20
 MAX_EVIDENCE, MAX_EVIDENCE_CHARS = 12, 200
 
 _TOLD = ("stage", "failed", "stall", "paid", "offline", "violation")
@@ -35,29 +36,51 @@ _ANOTHER = sa.select(Attempt.id).where(
 )
 
 
-def judge(session: Session, attempt: Attempt, order: Order | None) -> None:
-    """Bring the stalls of an attempt in line with its signals, its facts and the history of its order."""
+@dataclass(slots=True)
+class _History:
+    """What the order knows beside the attempt's own signals; read once, however many symptoms are judged by it."""
+
+    earlier_legs: list[Attempt]
+    # When the bank said no, by attempt and signal.
+    declines: list[datetime]
+
+    def note(self, was: StallKind | None, kind: StallKind, at: datetime) -> None:
+        if was in _DECLINES and kind not in _DECLINES and at in self.declines:
+            self.declines.remove(at)
+        elif was not in _DECLINES and kind in _DECLINES:
+            self.declines.append(at)
+
+
+def judge(session: Session, attempt: Attempt, order: Order | None) -> bool:
+    """Bring the stalls of an attempt in line with its signals, its facts and the history of its order.
+
+    Returns whether a verdict is new or another one now.
+    """
     told = signals.named(session, [attempt.id], _TOLD, MAX_SIGNALS)
-    known = {stall.evidence.get("signal"): stall for stall in _all_of(session, attempt)}
-    for each in told:
-        symptom = _symptom_of(each)
-        if symptom is None or _is_after_payment(each, told):
-            continue
-        seen = _observed(session, attempt, order, told, each, symptom)
-        kind, stall = verdicts.verdict(seen), known.get(each.seq)
-        if stall is None:
+    symptoms = [(each, symptom) for each in told if (symptom := _symptom_of(each)) is not None]
+    symptoms = [(each, symptom) for each, symptom in symptoms[:MAX_SYMPTOMS] if not _is_after_payment(each, told)]
+    if not symptoms:
+        return False
+    known, history = _all_of(session, attempt), _history(session, attempt, order)
+    by_signal, is_news = {stall.evidence.get("signal"): stall for stall in known}, False
+    kept = {(stall.kind, stall.stage) for stall in known}
+    for each, symptom in symptoms:
+        seen, stall = _observed(attempt, history, told, each, symptom), by_signal.get(each.seq)
+        kind = verdicts.verdict(seen)
+        if stall is not None:
+            is_news |= _revise(session, attempt, stall, seen, kind, history)
+        elif (kind.value, seen.stage.value) not in kept:
             evidence = _said(each) | {"symptom": symptom.value, "signal": each.seq}
-            evidence |= _proof(session, attempt, order, seen, kind)
-            stalls.record(session, attempt, kind, seen.stage, _seen_by(each), each.at, evidence)
-        else:
-            kind = verdicts.finer(StallKind(stall.kind), kind)
-            stall.evidence = stall.evidence | _proof(session, attempt, order, seen, kind)
-            stalls.revise(session, stall, kind, seen.stage)
+            evidence |= _proof(session, attempt, history, seen, kind)
+            is_news |= stalls.record(session, attempt, kind, seen.stage, _seen_by(each), each.at, evidence)
+            kept.add((kind.value, seen.stage.value))
+            history.note(None, kind, each.at)
+    return is_news
 
 
 def judge_order(session: Session, order: Order) -> None:
     """What came to be known of one attempt may change the verdict of the others: declined again, split."""
-    for attempt in _recent(session, order):
+    for attempt in _recent(session, order, is_stuck=True):
         judge(session, attempt, order)
 
 
@@ -84,9 +107,34 @@ def _all_of(session: Session, attempt: Attempt) -> list[Stall]:
     return list(session.scalars(query.execution_options(populate_existing=True)))
 
 
-def _recent(session: Session, order: Order) -> list[Attempt]:
+def _revise(
+    session: Session, attempt: Attempt, stall: Stall, seen: Observed, kind: StallKind, history: _History
+) -> bool:
+    was = StallKind(stall.kind)
+    kind = verdicts.finer(was, kind)
+    stall.evidence = stall.evidence | _proof(session, attempt, history, seen, kind)
+    if (stall.kind, stall.stage) == (kind.value, seen.stage.value):
+        return False
+    history.note(was, kind, stall.at)
+    stalls.revise(session, stall, kind, seen.stage)
+    return True
+
+
+def _history(session: Session, attempt: Attempt, order: Order | None) -> _History:
+    """Of the bank's answers: those to this attempt and to others at the same row of the order."""
+    paid = [each for each in attempts.paid_legs(session, order) if (each.leg or 0) < (attempt.leg or 0)]
+    query = sa.select(Stall.at).join(Attempt, Attempt.id == Stall.attempt_id)
+    query = query.where(Stall.kind.in_([kind.value for kind in _DECLINES]))
+    is_same = Attempt.order_id == attempt.order_id if attempt.order_id else Attempt.id == attempt.id
+    return _History(paid, list(session.scalars(query.where(is_same).order_by(Stall.at).limit(MAX_SIGNALS))))
+
+
+def _recent(session: Session, order: Order, *, is_stuck: bool = False) -> list[Attempt]:
     """The latest attempts at an order, as they are now: another worker may have digested some in the meantime."""
     query = sa.select(Attempt).filter_by(order_id=order.id).order_by(Attempt.id.desc()).limit(MAX_ATTEMPTS)
+    if is_stuck:
+        has_stall = sa.exists().where(Stall.attempt_id == Attempt.id)
+        query = query.where(sa.or_(has_stall, Attempt.stage == Stage.FAILED.value))
     return list(session.scalars(query.execution_options(populate_existing=True)))
 
 
@@ -117,7 +165,7 @@ def _is_after_payment(signal: Signal, told: Sequence[Signal]) -> bool:
 
 
 def _observed(
-    session: Session, attempt: Attempt, order: Order | None, told: Sequence[Signal], signal: Signal, symptom: Symptom
+    attempt: Attempt, history: _History, told: Sequence[Signal], signal: Signal, symptom: Symptom
 ) -> Observed:
     before = _before(signal, told)
     said, evidence = signal.data, _said(signal)
@@ -131,8 +179,8 @@ def _observed(
         method=attempt.method,
         failure=" ".join(str(said[name]) for name in ("code", "name", "message") if said.get(name)),
         answers=answers if isinstance(answers, int) else 0,
-        earlier_leg_paid=bool(_earlier_legs(session, attempt, order)),
-        earlier_declines=_earlier_declines(session, attempt, signal.at) if symptom is Symptom.FAILED else 0,
+        earlier_leg_paid=bool(history.earlier_legs),
+        earlier_declines=sum(at < signal.at for at in history.declines),
         frame_denied=_is_frame_denied(before),
         was_offline=attempt.facts.get("online") is False or any(each.name == "offline" for each in before[pressed:]),
         clock_skew=skew if isinstance(skew, int | float) else 0,
@@ -173,18 +221,6 @@ def _is_frame_denied(before: Sequence[Signal]) -> bool:
     return False
 
 
-def _earlier_legs(session: Session, attempt: Attempt, order: Order | None) -> list[Attempt]:
-    return [each for each in attempts.paid_legs(session, order) if (each.leg or 0) < (attempt.leg or 0)]
-
-
-def _earlier_declines(session: Session, attempt: Attempt, at: datetime) -> int:
-    """How often the bank has said no before, to this attempt or to others at the same row of the order."""
-    query = sa.select(sa.func.count()).select_from(Stall).join(Attempt, Attempt.id == Stall.attempt_id)
-    query = query.where(Stall.kind.in_([kind.value for kind in _DECLINES]), Stall.at < at)
-    is_same = Attempt.order_id == attempt.order_id if attempt.order_id else Attempt.id == attempt.id
-    return session.scalar(query.where(is_same)) or 0
-
-
 def _said(signal: Signal) -> dict[str, Any]:
     """What the page measured, plain and short; its texts were masked when the beacon came in."""
     if signal.name == "failed":
@@ -198,11 +234,11 @@ def _said(signal: Signal) -> dict[str, Any]:
     }
 
 
-def _proof(session: Session, attempt: Attempt, order: Order | None, seen: Observed, kind: StallKind) -> dict[str, Any]:
+def _proof(session: Session, attempt: Attempt, history: _History, seen: Observed, kind: StallKind) -> dict[str, Any]:
     """What made the verdict this one, beside what the page measured."""
     match kind:
-        case StallKind.SPLIT if legs := _earlier_legs(session, attempt, order):
-            return {"first": _paid_part(session, legs[0]), "leg": attempt.leg, "legs": attempt.legs}
+        case StallKind.SPLIT if history.earlier_legs:
+            return {"first": _paid_part(session, history.earlier_legs[0]), "leg": attempt.leg, "legs": attempt.legs}
         case StallKind.DECLINED_AGAIN:
             return {"declines": seen.earlier_declines + 1} if seen.earlier_declines else {}
         case StallKind.WALLET:
@@ -241,10 +277,11 @@ def _runs(session: Session, order: Order, recent: dict[int, Attempt]) -> list[Ru
 
 
 def _ended_at(theirs: Sequence[Signal], pressed: Signal) -> datetime | None:
-    """When it ended, unless the page went on with it afterwards."""
-    after = [each for each in theirs if each.name == "paid" or each.seq > pressed.seq]
-    last = max(after, key=lambda each: (each.name == "paid", each.seq), default=None)
-    return last.at if last is not None and last.name in _ENDS else None
+    """When its page ended it, unless it went on afterwards; else when it was paid by another way."""
+    last = max((each for each in theirs if each.seq > pressed.seq), key=lambda each: each.seq, default=None)
+    if last is not None and last.name in _ENDS:
+        return last.at
+    return next((each.at for each in theirs if each.name == "paid"), None)
 
 
 def _take_back_double(session: Session, attempt_id: int, judged: set[int], now: datetime) -> None:

@@ -71,19 +71,13 @@ class Case:
     charge: Charge | None
     message: Message | None
     agent: Agent | None
+    charge_state: ChargeState
     is_part_paid: bool
     now: datetime
 
     @property
     def is_paid(self) -> bool:
         return self.order is not None and self.order.paid_at is not None
-
-    @property
-    def charge_state(self) -> ChargeState:
-        """Of a later leg "not charged" is not the whole truth, even while nobody has told of the first one."""
-        state = charges.state_of(self.charge)
-        is_later_leg = self.attempt.is_part and self.attempt.leg != 1
-        return ChargeState.UNKNOWN if is_later_leg and state is ChargeState.NOT_CHARGED else state
 
     @property
     def is_good_news(self) -> bool:
@@ -190,6 +184,7 @@ def _case(session: Session, follow_up: FollowUp, now: datetime) -> Case:
     ticket = followups.ticket_of(session, follow_up) if follow_up.ticket_id is not None else None
     attempt = attempts.by_id(session, followups.attempt_id_of(session, follow_up))
     shop, order = session.get_one(Shop, attempt.shop_id), followups.order_of(session, follow_up)
+    charge = charges.latest(session, attempt.id)
     message = session.get_one(Message, follow_up.message_id) if follow_up.message_id else None
     if message is None and ticket is not None and follow_up.kind == Kind.RESOLVED:
         message = tickets.last_reply(session, ticket)
@@ -203,10 +198,11 @@ def _case(session: Session, follow_up: FollowUp, now: datetime) -> Case:
         locale=ticket.locale if ticket else language,
         order=order,
         due=order.due if order else attempt.due,
-        charge=charges.latest(session, attempt.id),
+        charge=charge,
+        charge_state=charges.certain_state(session, attempt, order, now),
         message=message,
         agent=session.get(Agent, message.agent_id) if message and message.agent_id else None,
-        is_part_paid=bool(attempts.paid_legs(session, order)),
+        is_part_paid=bool(attempts.paid_legs(session, order)) or bool(charge and charge.is_part_of(order)),
         now=now,
     )
 

@@ -96,11 +96,6 @@ def start_paying(session: Session, link: PaymentLink, order: Order, now: datetim
     order.paying_link, order.paying_until = link.key, now + PAYING_LASTS
 
 
-def is_being_paid(order: Order | None, now: datetime) -> bool:
-    """Whether a link is taking the money of this order at this moment, so that nothing else may."""
-    return order is not None and order.paying_until is not None and order.paying_until > now
-
-
 def finish_paying(link: PaymentLink, order: Order, payment: str, now: datetime) -> None:
     link.paid_at, link.payment = link.paid_at or now, payment
     order.paying_link = order.paying_until = None

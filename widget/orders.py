@@ -119,6 +119,13 @@ def open_for(session: Session, shop: Shop, context: OrderContext, now: datetime)
     return order
 
 
+def id_of(session: Session, shop: Shop, context: OrderContext, now: datetime) -> int | None:
+    """The row that this context speaks of, if it is known."""
+    is_verified = context.is_signed_by(signing_secrets(session, shop.id, now))
+    known = sa.select(Order.id).filter_by(shop_id=shop.id, reference=context.order, is_verified=is_verified)
+    return session.scalar(known)
+
+
 def told_by_shop(session: Session, shop: Shop, reference: str, due: Money, now: datetime) -> Order:
     """The verified order that the shop's own server speaks of, made on first sight."""
     identity = {"shop_id": shop.id, "reference": reference, "is_verified": True}
@@ -130,6 +137,11 @@ def told_by_shop(session: Session, shop: Shop, reference: str, due: Money, now: 
 def locked(session: Session, order_id: int) -> Order:
     """The order, held until the transaction ends, so that a payment and a decision about it come one after another."""
     return session.scalars(_LOCKED, {"order_id": order_id}).one()
+
+
+def is_being_paid(order: Order | None, now: datetime) -> bool:
+    """Whether a payment link is taking the money of this order at this moment, so that nothing else may."""
+    return order is not None and order.paying_until is not None and order.paying_until > now
 
 
 def is_shadowed(session: Session, order: Order) -> bool:

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session
 
+from widget.attempts import Attempt
 from widget.database import Base, Id, Instant, Key, UtcDateTime, to
 from widget.shops import Shop
 
@@ -20,6 +21,8 @@ GOODBYE_WINS_FOR = timedelta(seconds=2)
 DEAF_AFTER = timedelta(seconds=6)
 # Nobody judges a page that has been gone for so long, and nothing else asks for its pulse.
 KEPT_FOR = timedelta(days=1)
+# A pulse may be there before the first beacon was digested. One of no attempt after this time was made up.
+ORPHANS_KEPT_FOR = timedelta(minutes=5)
 
 # The servers' own pulse stands among those of the pages. No attempt has this key.
 _LISTENING = "listening"
@@ -47,11 +50,24 @@ class Pulse(Base):
         sa.UniqueConstraint("shop_id", "attempt_key"),
         sa.Index(
             "ix_pulses_waiting",
+            "shop_id",
             "at",
             sqlite_where=sa.text("judged_at IS NULL"),
             postgresql_where=sa.text("judged_at IS NULL"),
         ),
+        sa.Index(
+            "ix_pulses_revived",
+            "id",
+            sqlite_where=sa.text("judged_at < at"),
+            postgresql_where=sa.text("judged_at < at"),
+        ),
     )
+
+
+# The row stands under the first shop there is, so that it is found by its key.
+_HEARD = sa.select(Pulse.judged_at, Pulse.at).where(
+    Pulse.shop_id == sa.select(sa.func.min(Shop.id)).scalar_subquery(), Pulse.attempt_key == sa.bindparam("listening")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,15 +132,14 @@ def listen(connection: sa.Connection, at: datetime) -> None:
 
 def listening(session: Session) -> Listening | None:
     """How long pulses have been received, or None when no server has ever listened."""
-    query = sa.select(Pulse.judged_at, Pulse.at).filter_by(attempt_key=_LISTENING).order_by(Pulse.at.desc()).limit(1)
-    row = session.execute(query).one_or_none()
+    row = session.execute(_HEARD, {"listening": _LISTENING}).one_or_none()
     return Listening(since=row[0], until=row[1]) if row is not None and row[0] is not None else None
 
 
 def shops_waiting(session: Session) -> list[Shop]:
     """The shops of which a page's silence might have to be judged."""
-    theirs = sa.select(Pulse.shop_id).where(Pulse.judged_at.is_(None))
-    return list(session.scalars(sa.select(Shop).where(Shop.id.in_(theirs))))
+    has_any = sa.exists().where(Pulse.shop_id == Shop.id, Pulse.judged_at.is_(None))
+    return list(session.scalars(sa.select(Shop).where(has_any).order_by(Shop.id)))
 
 
 def claimed(session: Session, pulse_id: int) -> Pulse | None:
@@ -136,11 +151,14 @@ def claimed(session: Session, pulse_id: int) -> Pulse | None:
 def revived(session: Session, *, limit: int) -> list[int]:
     """Pages that were judged and have shown life since."""
     query = sa.select(Pulse.id).where(Pulse.judged_at < Pulse.at, Pulse.attempt_key != _LISTENING)
-    return list(session.scalars(query.limit(limit)))
+    return list(session.scalars(query.order_by(Pulse.id).limit(limit)))
 
 
 def forget_old(session: Session, now: datetime) -> None:
-    session.execute(sa.delete(Pulse).where(Pulse.at < now - KEPT_FOR))
+    """Also those of no attempt, which anybody can make up."""
+    has_attempt = sa.exists().where(Attempt.shop_id == Pulse.shop_id, Attempt.key == Pulse.attempt_key)
+    is_orphan = sa.and_(Pulse.at < now - ORPHANS_KEPT_FOR, ~has_attempt, Pulse.attempt_key != _LISTENING)
+    session.execute(sa.delete(Pulse).where(sa.or_(Pulse.at < now - KEPT_FOR, is_orphan)))
 
 
 def _insert(dialect: str) -> Any:

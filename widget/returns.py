@@ -5,8 +5,9 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from widget import attempts, casework, orders, pulses, signals, silence, stalls
+from widget import attempts, casework, charges, orders, pulses, signals, silence, stalls
 from widget.attempts import Attempt, Stage
+from widget.pulses import Pulse
 from widget.shops import Shop
 from widget.stalls import StallKind
 
@@ -23,13 +24,14 @@ _WORDS = {
 }
 _CAME_BACK = "You left to confirm the payment and came back."
 _INTERRUPTED = "Your payment was interrupted."
+_MAY_STILL_RUN = "Your payment may still be going on."
 
 
 def welcome(session: Session, attempt: Attempt, now: datetime) -> bool:
     """The customer is back on the shop's page. Returns whether there is something to tell them.
 
-    Who comes back needs no e-mail, and their old page is not waited for any more. A payment that arrived is told of
-    once.
+    Who comes back needs no e-mail, and their old page is not waited for any more, unless the payment may still go on
+    there: a second tab knows of it too. A payment that arrived is told of once.
     """
     if attempt.order_id is not None:
         # Held first, as a payment does.
@@ -43,9 +45,25 @@ def welcome(session: Session, attempt: Attempt, now: datetime) -> bool:
     if not is_interrupted(session, attempt):
         return False
     _note_once(session, attempt, "back", _ONE_RETURN, now)
-    pulses.let_rest(session, attempt.shop_id, attempt.key, now)
-    casework.returned(session, attempt, now)
+    attend(session, attempt, now)
     return True
+
+
+def attend(session: Session, attempt: Attempt, now: datetime) -> None:
+    """The customer looks at what became of an interrupted payment, and so needs no e-mail about it.
+
+    Once it cannot go on any more after a return, its old page is not waited for either.
+    """
+    if attempt.order_id is not None:
+        orders.locked(session, attempt.order_id)
+        session.refresh(attempt)
+    if not is_interrupted(session, attempt):
+        return
+    casework.returned(session, attempt, now)
+    if not charges.came_back(session, attempt) or charges.may_still_run(session, attempt, now):
+        return
+    if _is_awaited(session, attempt):
+        pulses.let_rest(session, attempt.shop_id, attempt.key, now)
 
 
 def is_interrupted(session: Session, attempt: Attempt) -> bool:
@@ -57,7 +75,7 @@ def is_interrupted(session: Session, attempt: Attempt) -> bool:
     return stage.is_past_pay
 
 
-def greeting(session: Session, attempt: Attempt) -> str | None:
+def greeting(session: Session, attempt: Attempt, now: datetime) -> str | None:
     """What happened while the customer was away, or None when the payment was not interrupted."""
     kinds = [StallKind(stall.kind) for stall in stalls.of(session, attempt.id)]
     told = next((kind for kind in kinds if kind in _WORDS), None)
@@ -65,8 +83,15 @@ def greeting(session: Session, attempt: Attempt) -> str | None:
         return _WORDS[told]
     if not signals.named(session, [attempt.id], ["back"], 1):
         return None
+    if attempt.stage != Stage.LEFT and charges.may_still_run(session, attempt, now):
+        return _MAY_STILL_RUN
     was_away = attempt.stage == Stage.LEFT and silence.left_at(session, attempt) is Stage.AUTHENTICATING
     return _CAME_BACK if was_away else _INTERRUPTED
+
+
+def _is_awaited(session: Session, attempt: Attempt) -> bool:
+    mine = sa.select(Pulse.id).filter_by(shop_id=attempt.shop_id, attempt_key=attempt.key)
+    return session.scalar(mine.where(Pulse.judged_at.is_(None))) is not None
 
 
 def attempt_of(session: Session, shop: Shop, key: str) -> Attempt | None:

@@ -57,7 +57,7 @@ class Shop(Base):
         """The profile, read once for as long as the stored one stays the same."""
         held: tuple[dict[str, Any], Profile] | None = self.__dict__.get("_settled")
         if held is None or held[0] is not self.profile:
-            held = self.__dict__["_settled"] = (self.profile, Profile.model_validate(self.profile))
+            held = self.__dict__["_settled"] = (self.profile, Profile.model_validate(_readable(self.profile)))
         return held[1]
 
 
@@ -185,6 +185,15 @@ class Profile(BaseModel):
         return known.get(method, method.replace("_", " ").capitalize()) if method else None
 
 
+def _readable(stored: dict[str, Any]) -> dict[str, Any]:
+    """A stored profile with the deadlines that may be set today: an older one must not stop the shop's help."""
+    deadlines = stored.get("deadlines")
+    known = deadlines.items() if isinstance(deadlines, dict) else ()
+    kept = [(name, value) for name, value in known if name in SETTABLE_DEADLINES and isinstance(value, int | float)]
+    within = {name: min(max(value, SETTABLE_DEADLINES[name][0]), SETTABLE_DEADLINES[name][1]) for name, value in kept}
+    return stored | {"deadlines": within}
+
+
 @cache
 def _time_zones() -> set[str]:
     # Reads the whole folder of zones, so once is enough.
@@ -236,7 +245,7 @@ def all_of_them(session: Session) -> list[Shop]:
 def change(shop: Shop, *, name: str | None, profile: dict[str, Any], disable: bool | None, now: datetime) -> None:
     """Replace the given parts; absent ones stay. Raises pydantic's ValidationError for a profile that cannot be."""
     shop.name = name or shop.name
-    shop.profile = Profile.model_validate(shop.profile | profile).model_dump(mode="json")
+    shop.profile = Profile.model_validate(_readable(shop.profile) | profile).model_dump(mode="json")
     if disable is not None:
         shop.disabled_at = now if disable else None
 

@@ -29,7 +29,7 @@ log = structlog.get_logger()
 IDLE_SECONDS = 1.0
 # After an error of the database, wait so that a restart of it is not met by a storm.
 TROUBLE_SECONDS = 5.0
-TIDY_EVERY = timedelta(minutes=10)
+TIDY_EVERY = timedelta(minutes=5)
 # Pages without pulses are looked for more rarely: they have a minute more than the others anyway.
 LOOK_FOR_UNHEARD_EVERY = timedelta(seconds=10)
 
@@ -158,7 +158,7 @@ class Worker:
             return False
         with self._database.write() as session:
             follow_up = session.get_one(FollowUp, follow_up_id)
-            if kind.asks_for_payment and not followups.may_ask_for_payment(session, follow_up):
+            if kind.asks_for_payment and not followups.may_ask_for_payment(session, follow_up, clock.now()):
                 followups.postpone(follow_up, clock.now())
                 return False
         return True

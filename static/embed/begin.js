@@ -6,7 +6,7 @@ import { guard } from "./guard.js";
 import { post } from "./mount.js";
 import { now } from "./now.js";
 import { calm, revive, shownError } from "./press.js";
-import { forget, recall, remember } from "./remember.js";
+import { forget, recall, remember, storage } from "./remember.js";
 import { report } from "./report.js";
 import { pace } from "./tick.js";
 
@@ -69,7 +69,7 @@ const VERBS = {
       name: plain(name),
     };
     if (attempt.isOver) return;
-    if (isWallet(attempt.context.method) && /AbortError|CANCELED/.test(said.code + name)) {
+    if (isWallet(attempt.context.method) && /Abort|CANCEL/.test(said.code + name)) {
       attempt.does.left();
     } else {
       end(attempt, "failed", said, at);
@@ -167,8 +167,8 @@ export function leave() {
 
 /** The browser shows the page again as it was left: what waited for an answer goes on waiting. */
 export function comeBack() {
-  // A later page of this tab may have seen the payment through.
-  if (recall()) for (const attempt of away) attempt.does.stage(attempt.stage);
+  // A later page of this tab may have seen the payment through, unless it could remember nothing.
+  if (recall() || !storage()) for (const attempt of away) attempt.does.stage(attempt.stage);
   away.clear();
 }
 

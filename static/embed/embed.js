@@ -19,11 +19,13 @@ function hear({ type, deadlines, sdks, order, method }) {
   if (type === "ready") {
     setDeadlines(deadlines);
     watchScripts(sdks);
+    // Not while the page loads: the first look at its storage takes a browser long.
+    goOn();
     pace();
   }
   if (type === "paid") settle(order);
   if (type === "forget") forget();
-  if (/^(paid|retry|method)$/.test(type)) emit(type, { order, method });
+  if ("paid retry method".includes(type)) emit(type, { order, method });
 }
 
 /** The times, by `now`, are not for the shop. @type {UnjamApi} */
@@ -40,7 +42,6 @@ const api = {
     beginNothing();
     observe();
     mount(hear);
-    goOn();
     pace();
   }),
   unmount: guard(() => {
@@ -59,7 +60,8 @@ const goOn = guard(() => {
   const error = tag.success && shownError();
   if (!isPaid && !error) return post("back", { key });
   const earlier = begin();
-  earlier.context.key = key;
+  // Whatever order this page is about, the server knows the attempt's own.
+  Object.assign(earlier.context, { key, order: 0 });
   // No number that the lost page can have used.
   earlier.seq = 99999;
   earlier.does[isPaid ? "paid" : "failed"](error);

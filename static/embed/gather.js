@@ -1,5 +1,7 @@
+import { opening } from "./begin.js";
 import { hostOf, plain } from "./describe.js";
 import { guard } from "./guard.js";
+import { storage } from "./remember.js";
 
 /** The facts of widget/browsers.py that only the shop's page knows. The frame gathers the others. */
 export const gather = guard(() => {
@@ -8,8 +10,8 @@ export const gather = guard(() => {
     page: plain(location.pathname),
     referrer: hostOf(document.referrer),
     cookies: navigator.cookieEnabled,
-    // Looking at it stores nothing; a browser that forbids storage throws.
-    storage: !!guard(() => localStorage)(),
-    wallets: ["ApplePaySession", "PaymentRequest", "SamsungPay"].filter((name) => name in window).join(),
+    // It matters to a payment, and is slow to find out while the page loads.
+    storage: opening && !!storage(),
+    wallets: ["ApplePaySession", "SamsungPay"].filter((name) => name in window).join(),
   };
 });

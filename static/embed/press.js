@@ -118,7 +118,7 @@ function press(event) {
 /** Any of these shows that the button works. @param {Element} around */
 function watchEffect(around) {
   const changes = new MutationObserver(guard(revive));
-  changes.observe(around, { subtree: true, childList: true, attributes: true, characterData: true });
+  changes.observe(around, { subtree: true, childList: true, attributes: true });
   deadMs = 0;
   // Not before a press: some browsers keep no page in memory that listens to `beforeunload`.
   ends = ["submit", "invalid", "beforeunload"].map((type) => listen(type, revive));

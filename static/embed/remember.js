@@ -6,6 +6,9 @@ export const remember = guard((/** @type {string} */ key) => {
   sessionStorage.unjam = key;
 });
 
+/** Looking at it stores nothing; a browser that forbids storage throws. */
+export const storage = guard(() => localStorage);
+
 /** The attempt that this tab is in, or an earlier page of it was. @type {() => string | undefined} */
 export const recall = guard(() => sessionStorage.unjam);
 

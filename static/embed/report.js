@@ -29,7 +29,7 @@ const unsent = new Set();
  */
 export function report(attempt, name, data = {}, at = now()) {
   attempt.pending.push({ seq: attempt.seq++, at: at - attempt.beganAt, name, data });
-  if (!unsent.size) Promise.resolve().then(flush);
+  if (!unsent.size) queueMicrotask(flush);
   unsent.add(attempt);
   post(name, { key: attempt.context.key, ...data });
 }

@@ -48,7 +48,8 @@ export function checkScripts(awakeMs = 0) {
 
 /** @param {HTMLScriptElement} script @returns {string | undefined} undefined if it is not watched */
 function globalOf(script) {
-  return script.dataset.sdk ?? globals[hostOf(script.src)];
+  // What waits for the customer's consent is plain text so far.
+  return script.type.includes("plain") ? undefined : (script.dataset.sdk ?? globals[hostOf(script.src)]);
 }
 
 /** @param {HTMLScriptElement} script */

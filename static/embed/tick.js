@@ -57,7 +57,8 @@ function tick() {
 function tickAttempt(attempt, awakeMs) {
   const { stage } = attempt;
   attempt.age += awakeMs;
-  tickShown(attempt);
+  // A selector of the shop may be wrong.
+  guard(tickShown)(attempt);
   if (attempt.popup?.closed) {
     attempt.popup = undefined;
     report(attempt, "popup", { state: "closed" });

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psycopg
 
-from tests.bench import work
+from tests.bench import host_cost, work
 from tests.bench.load import Outcome, drive
 from tests.bench.servers import Server, running
 from tests.cluster import prepared
@@ -123,6 +123,11 @@ def _print_embed() -> None:
     small = len(gzip.compress(code, compresslevel=9, mtime=0))
     verdict = "within" if small <= EMBED_MAX_BYTES else "OVER"
     print(f"embed.js: {len(code)} bytes minified, {small} with gzip -9, {verdict} the {EMBED_MAX_BYTES} it may have")
+    cost = host_cost.measure()
+    print(
+        f"at load it takes {cost['script_ms']:.1f} ms of script with the processor slowed down {cost['throttling']}x, "
+        f"beside a page with an empty script; long tasks: {cost['long_tasks']:.0f}"
+    )
 
 
 @contextmanager

@@ -18,6 +18,9 @@ def table(results: Iterable[Result]) -> str:
     if healthy:
         false = sum(result.found for result in healthy)
         lines.append(f"{len(healthy)} healthy runs, {false} false stalls")
+    again = sum(result.is_again for result in told)
+    if again:
+        lines.append(f"{again} of all were played again by themselves, as they had failed on the busy machine")
     return "\n".join(lines)
 
 

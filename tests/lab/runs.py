@@ -49,6 +49,8 @@ class Result:
     seconds: float | None = None
     kind_right: bool = False
     problems: list[str] = field(default_factory=list)
+    # Played by itself, after it had failed among others.
+    is_again: bool = False
 
     @property
     def is_good(self) -> bool:
@@ -311,9 +313,11 @@ def pause(seconds: float) -> Waiting:
         yield
 
 
-def play(lab: Lab, launch: Launcher, engine: str, cases: Iterable[Case], seed: int = 0) -> list[Result]:
+def play(
+    lab: Lab, launch: Launcher, engine: str, cases: Iterable[Case], seed: int = 0, at_once: int | None = None
+) -> list[Result]:
     """Run these cases, those of the same conditions in one browser and several at a time."""
-    at_once = _AT_ONCE[engine]
+    at_once = at_once or _AT_ONCE[engine]
     groups: dict[Conditions, list[Case]] = {}
     results: list[Result] = []
     for number, case in enumerate(cases):

@@ -4,10 +4,9 @@ from flask import Blueprint, Response, make_response, redirect, render_template
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as Redirect
 
-from widget import attempts, clock, enquiry, links, orders, tickets
+from widget import attempts, charges, clock, enquiry, links, orders, tickets
 from widget.attempts import Attempt
 from widget.orders import Order
-from widget.providers import ChargeState
 from widget.shops import Shop
 from widget.tokens import Purpose
 from widget.web import security
@@ -49,15 +48,14 @@ def go_on_here(token: str) -> Response | Redirect:
 
 
 def _go_on(attempt_id: int, way: str, *, by_payment_link: bool) -> Response | Redirect:
-    state = enquiry.ask(services().database, services().pace, attempt_id)
+    enquiry.ask(services().database, services().pace, attempt_id)
     with services().database.write() as session:
         attempt = attempts.by_id(session, attempt_id)
         order = attempts.order_of(session, attempt)
         if order is not None:
             order = orders.locked(session, order.id)
-        if links.is_being_paid(order, clock.now()):
-            state = ChargeState.UNKNOWN
-        if order is None or order.paid_at is not None or state is not ChargeState.NOT_CHARGED:
+        if order is None or not charges.may_pay_whole(session, attempt, order, clock.now()):
+            state = charges.certain_state(session, attempt, order, clock.now())
             return _show(session, attempt, way, state=state.value)
         return redirect(_address(session, attempt, order, by_payment_link=by_payment_link), 303)
 
@@ -85,7 +83,17 @@ def _show(session: Session, attempt: Attempt, way: str, *, state: str | None = N
     shop = session.get_one(Shop, attempt.shop_id)
     order = attempts.order_of(session, attempt)
     profile = shop.settled
-    page = render_template("public/again.html", shop=shop, profile=profile, order=order, way=way, state=state)
+    charge = charges.latest(session, attempt.id)
+    is_part_paid = bool(attempts.paid_legs(session, order)) or bool(charge and charge.is_part_of(order))
+    page = render_template(
+        "public/again.html",
+        shop=shop,
+        profile=profile,
+        order=order,
+        way=way,
+        state=state,
+        is_part_paid=is_part_paid,
+    )
     response = make_response(page)
     if profile.checkout_url:
         # Browsers apply form-action to the redirect that answers the form, too.

@@ -17,13 +17,13 @@ def by_link() -> str:
     return f"link:{view_args.get('token', '')}"
 
 
-def hit(limit: RateLimitItem, *identifiers: str) -> None:
-    """Count one use. Raises TooManyRequests beyond the limit.
+def hit(limit: RateLimitItem, *identifiers: str, cost: int = 1) -> None:
+    """Count one use, or several. Raises TooManyRequests beyond the limit.
 
     For the beacon endpoint, where the decorators' bookkeeping would cost as much as the rest of the request.
     """
     try:
-        is_within = limiter.limiter.hit(limit, *identifiers)
+        is_within = limiter.limiter.hit(limit, *identifiers, cost=cost)
     except Exception as error:  # whatever the storage's client raises: Redis being away must not lose a signal
         log.warning("limits_unavailable", error=type(error).__name__)
         return

@@ -2,12 +2,13 @@
 
 import json
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import segno
 from flask import Blueprint, Response, make_response, render_template, request
 from limits import parse as parse_limit
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from sqlalchemy.orm import Session
 
 from widget import (
@@ -29,9 +30,10 @@ from widget import (
 )
 from widget.attempts import Attempt, AttemptContext, Stage
 from widget.browsers import allowed_facts
+from widget.charges import Charge
 from widget.diagnosis import diagnose
 from widget.errors import Malformed, NotFound, Refused
-from widget.money import locale_for
+from widget.money import Money, locale_for
 from widget.offers import OfferKind, Situation
 from widget.orders import Order
 from widget.providers import ChargeState
@@ -58,8 +60,15 @@ class Opening(BaseModel):
     site: str = Field(max_length=40)
     attempt: AttemptContext
     facts: dict[str, Any] = Field(default_factory=dict)
+    # How far the page says it is. Its own beacons may have been lost on their way.
+    stage: str | None = None
     # The customer has come back to an attempt that was under way when they left: same tab, reload, or after a crash.
     back: bool = False
+
+    @field_validator("stage", mode="before")
+    @classmethod
+    def _if_known(cls, value: Any) -> str | None:
+        return value if isinstance(value, str) and value in set(Stage) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +105,7 @@ def open_panel() -> Response:
         attempt = attempts.open_for(session, shop, opening.attempt, now)
         attempt.user_agent = attempt.user_agent or mask_card_numbers(request.user_agent.string[:500])
         attempts.learn_facts(attempt, facts)
+        _hear_of_stage(session, attempt, opening, now)
         if not stalls.of(session, attempt.id):
             stalls.record(session, attempt, StallKind.ASKED, Stage(attempt.stage), SeenBy.SHOPPER, now)
         token = services().tokens.sign(Purpose.HELP, attempt.id)
@@ -121,6 +131,7 @@ def check(token: str) -> Response:
     enquiry.ask(services().database, services().pace, attempt_id)
     with services().database.write() as session:
         case = _case_of(session, attempt_id, token)
+        returns.attend(session, case.attempt, clock.now())
         greeting = _greeting(session, case) if "greet" in request.form else None
         return _choices(session, case, checks=_number("checks"), greeting=greeting)
 
@@ -204,7 +215,16 @@ def _welcome_back(opening: Opening) -> Response:
 
 
 def _greeting(session: Session, case: Case) -> str | None:
-    return None if case.is_paid else returns.greeting(session, case.attempt)
+    return None if case.is_paid else returns.greeting(session, case.attempt, clock.now())
+
+
+def _hear_of_stage(session: Session, attempt: Attempt, opening: Opening, now: datetime) -> None:
+    """Keep the stage that the page told the frame, when it is news: perhaps that Pay was not pressed yet."""
+    if opening.stage is None or Stage(opening.stage).is_over:
+        return
+    is_first = not signals.named(session, [attempt.id], ["stage"], 1)
+    if attempts.hear_of(attempt, Stage(opening.stage)) or is_first:
+        signals.note(session, attempt, "stage", now, stage=opening.stage, seen_by="frame")
 
 
 def _opening_screen(case: Case, greeting: str | None = None) -> Response:
@@ -230,6 +250,7 @@ def _choices(session: Session, case: Case, *, checks: int, greeting: str | None 
         charge=charge,
         state=state.value,
         part=_paid_part(session, case),
+        charged_part=_charged_part(case, charge),
         greeting=greeting,
         why=diagnose(StallKind(seen[0].kind) if seen and not greeting else None).said,
         offers=[kind.value for kind in kinds],
@@ -329,18 +350,15 @@ def _paid_part(session: Session, case: Case) -> str | None:
     return " and ".join(case.shop.settled.method_label(each.method) or "One payment" for each in legs) or None
 
 
-def _state(session: Session, case: Case) -> ChargeState:
-    """The provider's last word; not known while a payment link is taking the money.
+def _charged_part(case: Case, charge: Charge | None) -> str | None:
+    """What the provider has taken, where that is less than the order is worth."""
+    if charge is None or charge.amount is None or charge.currency is None or not charge.is_part_of(case.order):
+        return None
+    return Money(charge.amount, charge.currency).shown(_locale(case))
 
-    Of a later leg "not charged" is not the whole truth, even while nobody has told of the first one.
-    """
-    if links.is_being_paid(case.order, clock.now()):
-        return ChargeState.UNKNOWN
-    state = charges.state_of(charges.latest(session, case.attempt.id))
-    is_later_leg = case.attempt.is_part and case.attempt.leg != 1
-    if is_later_leg and state is ChargeState.NOT_CHARGED and not attempts.paid_legs(session, case.order):
-        return ChargeState.UNKNOWN
-    return state
+
+def _state(session: Session, case: Case) -> ChargeState:
+    return charges.certain_state(session, case.attempt, case.order, clock.now())
 
 
 def _other_methods(case: Case) -> list[shops.Method]:

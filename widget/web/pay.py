@@ -4,7 +4,7 @@ import structlog
 from flask import Blueprint, Response, make_response, render_template
 from sqlalchemy.orm import Session
 
-from widget import clock, enquiry, links, orders, payments
+from widget import charges, clock, enquiry, links, orders, payments
 from widget.attempts import Attempt
 from widget.errors import LinkExpired, Refused
 from widget.links import PaymentLink
@@ -43,13 +43,15 @@ def take(token: str) -> Response:
     with database.read() as session:
         attempt_id = _link(session, token).attempt_id
     # The first attempt may have been charged after all; then nothing more is taken.
-    state = enquiry.ask(database, services().pace, attempt_id)
+    enquiry.ask(database, services().pace, attempt_id)
     with database.write() as session:
         link = _link(session, token)
         order = orders.locked(session, link.order_id)
         if order.paid_at is not None:
             return _show(session, link, "done", was_paid_before=link.paid_at is None)
-        if state is not ChargeState.NOT_CHARGED:
+        # Whether another link is taking the money is for this link to find out when it starts.
+        attempt = session.get_one(Attempt, attempt_id)
+        if charges.last_word(session, attempt, order, clock.now()) is not ChargeState.NOT_CHARGED:
             return _show(session, link, "wait", token=token, status=409)
         try:
             links.start_paying(session, link, order, clock.now())

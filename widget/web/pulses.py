@@ -78,8 +78,9 @@ class Door:
             raise WrongOrigin("Add the checkout's origin with `unjam shop-set SITE --origin https://…`.")
         for key in said.keys:
             hit(PER_ATTEMPT, "pulse", key)
-        hit(PER_SITE, "pulse", site.site)
-        hit(PER_ADDRESS, "pulse", environ.get("REMOTE_ADDR") or "")
+        # Each key is a row, whatever the number of requests they come in.
+        hit(PER_SITE, "pulse", site.site, cost=len(said.keys))
+        hit(PER_ADDRESS, "pulse", environ.get("REMOTE_ADDR") or "", cost=len(said.keys))
         # The time is read with the write lock in hand: a row that waited for it is not older than it says.
         with self._database.write_rows() as connection:
             pulses.beat(connection, site.shop_id, said.keys, Presence(said.presence), clock.now())

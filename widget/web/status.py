@@ -6,7 +6,6 @@ from werkzeug.wrappers import Response as Redirect
 
 from widget import charges, clock, tickets
 from widget.errors import Malformed
-from widget.providers import ChargeState
 from widget.shops import Shop
 from widget.tickets import Ticket
 from widget.tokens import Purpose
@@ -41,19 +40,19 @@ def _ticket(session: Session, token: str) -> Ticket:
 
 
 def _show(session: Session, ticket: Ticket, token: str, *, words: str = "", error: str | None = None) -> Response:
-    shop = session.get_one(Shop, ticket.shop_id)
+    shop, order = session.get_one(Shop, ticket.shop_id), tickets.order_of(session, ticket)
     page = render_template(
         "public/status.html",
         shop=shop,
         profile=shop.settled,
         ticket=ticket,
-        order=tickets.order_of(session, ticket),
+        order=order,
         messages=tickets.messages_of(session, ticket, notes=False),
         token=token,
         words_typed=words,
         error=error,
         again=services().addresses.again(ticket),
-        may_pay=charges.state_of(charges.latest(session, ticket.attempt_id)) is ChargeState.NOT_CHARGED,
+        may_pay=charges.may_pay_whole(session, tickets.attempt_of(session, ticket), order, clock.now()),
         is_answer_late=ticket.answered_at is None and ticket.answer_due_at < clock.now(),
     )
     return make_response(page, 422 if error else 200)

@@ -41,10 +41,17 @@ def upgrade() -> None:
     with op.batch_alter_table("pulses", schema=None) as batch_op:
         batch_op.create_index(
             "ix_pulses_waiting",
-            ["at"],
+            ["shop_id", "at"],
             unique=False,
             sqlite_where=sa.text("judged_at IS NULL"),
             postgresql_where=sa.text("judged_at IS NULL"),
+        )
+        batch_op.create_index(
+            "ix_pulses_revived",
+            ["id"],
+            unique=False,
+            sqlite_where=sa.text("judged_at < at"),
+            postgresql_where=sa.text("judged_at < at"),
         )
 
     op.create_table(

@@ -93,7 +93,8 @@ def open_pane(session: Session, shop: Shop, ticket: Ticket, now: datetime) -> Pa
     attempt, order = tickets.attempt_of(session, ticket), tickets.order_of(session, ticket)
     found = evidence.gather(session, shop, attempt, profile.locale)
     said = tickets.messages_of(session, ticket, notes=True)
-    is_part_paid = bool(attempts.paid_legs(session, order))
+    is_part_charged = found.charge is not None and found.charge.is_part_of(order)
+    is_part_paid = is_part_charged or bool(attempts.paid_legs(session, order))
     return Pane(
         ticket=ticket,
         shop=shop,
