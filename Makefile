@@ -18,6 +18,9 @@ demo: $(VENV)/.runs ## Start everything on this machine, with a demo shop to bre
 test: system $(VENV)/.tests ## Run all tests (ARGS="-k word" for some)
 	$(BIN)/python -m pytest $(ARGS)
 
+test-engines: system $(VENV)/.tests ## Play the corpus and the freezes in Firefox and WebKit too
+	UNJAM_TESTS_ENGINES=all $(BIN)/python -m pytest tests/test_corpus.py tests/test_freeze.py $(ARGS)
+
 check: $(VENV)/.tests ## Check format, lint, types and templates
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -82,4 +85,4 @@ $(NODE)/node_modules/.package-lock.json: $(NODE)/package-lock.json
 	npm --prefix $(NODE) ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
-.PHONY: help demo test check check-embed format bench bench-detection embed keep-embed migration build clean system
+.PHONY: help demo test test-engines check check-embed format bench bench-detection embed keep-embed migration build clean system

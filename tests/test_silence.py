@@ -389,10 +389,10 @@ def test_a_pulse_from_a_strangers_page_needs_the_frames_token(tab: Tab) -> None:
 
 @pytest.fixture
 def quick(database_url: str, tmp_path: Path) -> Iterator[tuple[Database, dict[str, str], Path, str]]:
-    """A shop of which a page is silent after two seconds, for real servers."""
+    """A shop of which a page is silent after six seconds, for real servers."""
     database = Database(database_url)
     with database.write() as session:
-        cast = Cast(session, profile={"deadlines": {"silent": 2}})
+        cast = Cast(session, profile={"deadlines": {"silent": 6}})
         attempt = cast.attempt()
         attempt.stage = Stage.SUBMITTED.value
     env = {"UNJAM_ENVIRONMENT": "test", "UNJAM_DATABASE_URL": database_url}
@@ -420,7 +420,7 @@ def test_a_killed_server_makes_nobody_silent_who_beats_on(quick: tuple[Database,
     try:
         send_pulse(server, attempt_key)
         server.kill()
-        wait_until(lambda: real_clock.now() > heard_last(database) + 4 * SECOND, "time without a server")
+        wait_until(lambda: real_clock.now() > heard_last(database) + 8 * SECOND, "time without a server")
         server = start("serve", env=env, log=log, port=port)
         send_pulse(server, attempt_key)
         assert not is_silent(database)
