@@ -4,29 +4,26 @@ The same module notes that this server listens at all, because silence counts on
 """
 
 import threading
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import structlog
-from flask import Blueprint, request
+from flask import Blueprint
 from limits import parse as parse_limit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sqlalchemy.exc import SQLAlchemyError
-from werkzeug.exceptions import MethodNotAllowed
 from werkzeug.wsgi import get_input_stream
 
 from widget import clock, pulses
 from widget.attempts import KEY_PATTERN
 from widget.database import Database
-from widget.errors import Malformed, UnknownSite, WrongOrigin
+from widget.errors import Malformed
 from widget.pulses import Presence
-from widget.web.beacons import cors, may_speak
+from widget.web import door
 from widget.web.context import Services
 from widget.web.limits import hit
-from widget.web.sites import Sites
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+    from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
 
 blueprint = Blueprint("pulses", __name__)
 log = structlog.get_logger()
@@ -39,7 +36,6 @@ LISTENS_EVERY_SECONDS = 1.0
 PER_ATTEMPT = parse_limit("120/minute")
 PER_SITE = parse_limit("2000/second")
 PER_ADDRESS = parse_limit("6000/minute")
-_REFUSAL = "unjam.pulse_refusal"
 
 
 class PulseIn(BaseModel):
@@ -51,31 +47,16 @@ class PulseIn(BaseModel):
     presence: Literal["seen", "hidden", "away"]
 
 
-class Door:
-    """WSGI middleware that takes in pulses and passes everything else on."""
+class Door(door.Door):
+    path = PATH
 
     def __init__(self, inside: "WSGIApplication", services: Services) -> None:
-        self._inside, self._tokens, self._database = inside, services.tokens, services.database
-        self._sites = Sites(services.database)
-
-    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        if environ.get("PATH_INFO") != PATH or environ.get("REQUEST_METHOD") != "POST":
-            return self._inside(environ, start_response)
-        try:
-            self._take_in(environ)
-        except Exception as refusal:  # whatever it is, Flask's error handlers say it
-            environ[_REFUSAL] = refusal
-            return self._inside(environ, start_response)
-        start_response("204 No Content", cors(environ))
-        return []
+        super().__init__(inside, services)
+        self._database = services.database
 
     def _take_in(self, environ: "WSGIEnvironment") -> None:
         said = _read(get_input_stream(environ, max_content_length=MAX_BYTES).read())
-        site = self._sites.by_key(said.site)
-        if site is None:
-            raise UnknownSite("Check the data-site value of the script tag against `unjam shops`.")
-        if not may_speak(environ, site, self._tokens):
-            raise WrongOrigin("Add the checkout's origin with `unjam shop-set SITE --origin https://…`.")
+        site = self._site(said.site, environ)
         for key in said.keys:
             hit(PER_ATTEMPT, "pulse", key)
         # Each key is a row, whatever the number of requests they come in.
@@ -86,11 +67,7 @@ class Door:
             pulses.beat(connection, site.shop_id, said.keys, Presence(said.presence), clock.now())
 
 
-@blueprint.post(PATH)
-def refuse() -> str:
-    """Where a refused pulse arrives, to be answered like every other failure."""
-    refusal = request.environ.get(_REFUSAL)
-    raise refusal if isinstance(refusal, Exception) else MethodNotAllowed
+blueprint.post(PATH)(door.refuse)
 
 
 def listen(database: Database) -> threading.Event:
