@@ -10,7 +10,7 @@ import { tag } from "./tag.js";
 
 const MAX_CHARS = 200;
 const ABOUT = "method provider payment leg legs";
-const ORDER = "order amount currency email signature";
+const ORDER = "order amount currency email signature issued_at";
 
 /** 32 random hex digits: an opaque identifier. */
 export function randomKey() {

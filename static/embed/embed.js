@@ -4,7 +4,7 @@ import { setDeadlines } from "./deadlines.js";
 import { emit, on } from "./emit.js";
 import { guard } from "./guard.js";
 import { endAll } from "./listen.js";
-import { frame, mount, open, post, unmount } from "./mount.js";
+import { mount, open, post, unmount } from "./mount.js";
 import { observe } from "./observe.js";
 import { isAtSuccess, shownError } from "./press.js";
 import { forget, recall } from "./remember.js";
@@ -13,6 +13,12 @@ import { watchScripts } from "./scripts.js";
 import { base, tag } from "./tag.js";
 import { pace } from "./tick.js";
 import { follow, track } from "./track.js";
+
+// Not while the page loads: to make a frame takes a slow device longer than all the rest.
+const SHOWN_AFTER_MS = 200;
+
+/** The timer that mounts the frame; undefined while nothing is mounted. @type {number | undefined} */
+let mounting;
 
 /** What the frame may tell us. @param {import("./mount.js").Message} message */
 function hear({ type, deadlines, sdks, order, method }) {
@@ -38,18 +44,23 @@ const api = {
   open: guard(open),
   on,
   mount: guard(() => {
-    if (!tag.site || !base || frame) return;
-    beginNothing();
+    if (!tag.site || !base || mounting) return;
     observe();
-    mount(hear);
-    pace();
+    mounting = setTimeout(guard(show), SHOWN_AFTER_MS);
   }),
   unmount: guard(() => {
+    mounting = /** @type {any} */ (clearTimeout(mounting));
     unmount();
     endAll();
     pace();
   }),
 };
+
+function show() {
+  beginNothing();
+  mount(hear);
+  pace();
+}
 
 /** The page before this one may have begun to pay. */
 const goOn = guard(() => {

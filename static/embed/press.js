@@ -33,8 +33,8 @@ export function observePresses() {
   listen("submit", (event) => {
     if (!isAroundPay(event.target)) return;
     // The press that submits has begun the attempt; another one pays a second time.
-    if (!isRunning() || plainAttempt?.isSubmitted) beginPlain();
-    if (plainAttempt) plainAttempt.isSubmitted = true;
+    if (!plainAttempt || plainAttempt.ending || plainAttempt.isSubmitted) beginPlain();
+    /** @type {Attempt} */ (plainAttempt).isSubmitted = true;
   });
   listen("input", (event) => {
     if (event.isTrusted && isAroundPay(event.target)) drop();
@@ -133,10 +133,6 @@ function beginPlain() {
 /** The customer corrects something first: that is no stall. */
 function drop() {
   plainAttempt?.does.left();
-}
-
-function isRunning() {
-  return plainAttempt && !plainAttempt.ending;
 }
 
 /** Whether it belongs to what Pay submits, which need not be a form. @param {Element} element */
