@@ -1,12 +1,16 @@
 """A real browser for tests: Debian's Chromium, which reaches nothing but this machine."""
 
 import shutil
+import threading
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, BrowserType, ConsoleMessage, Error, Page, sync_playwright
+
+from tests.engines import families
 
 _PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 _FLAGS = [
@@ -20,6 +24,7 @@ _FLAGS = [
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE *.localhost, EXCLUDE 127.0.0.1",
 ]
 _TIMEOUT_MS = 10_000
+_CLOSES_WITHIN_SECONDS = 20
 
 OpenPage = Callable[..., Page]
 
@@ -46,15 +51,54 @@ class Console:
             self.errors.append(message.text)
 
 
+class Program:
+    """Chromium, started when it is first needed, and again when it had to be killed."""
+
+    def __init__(self, maker: BrowserType) -> None:
+        self._maker, self._mark = maker, f"--mark-{uuid.uuid4().hex}"
+        self._browser: Browser | None = None
+
+    def running(self) -> Browser:
+        if self._browser is None or not self._browser.is_connected():
+            program = next((found for name in _PROGRAMS if (found := shutil.which(name))), None)
+            if program is None:
+                pytest.fail("Chromium is not installed. `make test` installs it, or says how to.")
+            self._browser = self._maker.launch(executable_path=program, args=[*_FLAGS, self._mark])
+        return self._browser
+
+    def close(self, what: Browser | BrowserContext) -> None:
+        """Close it, or kill it: now and then Chromium never answers that it has closed something."""
+        impatience = threading.Timer(_CLOSES_WITHIN_SECONDS, self._kill)
+        impatience.start()
+        try:
+            what.close()
+        except Error as error:
+            # A page that a test froze on purpose cannot be asked to close in an orderly way.
+            if "closed" not in str(error):
+                raise
+        finally:
+            impatience.cancel()
+
+    def stop(self) -> None:
+        if self._browser is not None:
+            self.close(self._browser)
+
+    def _kill(self) -> None:
+        if root := families.marked(self._mark):
+            families.kill(families.descendants(root))
+
+
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    program = next((found for name in _PROGRAMS if (found := shutil.which(name))), None)
-    if program is None:
-        pytest.fail("Chromium is not installed. `make test` installs it, or says how to.")
+def chromium() -> Iterator[Program]:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=_FLAGS)
-        yield browser
-        browser.close()
+        program = Program(playwright.chromium)
+        yield program
+        program.stop()
+
+
+@pytest.fixture
+def browser(chromium: Program) -> Browser:
+    return chromium.running()
 
 
 @pytest.fixture
@@ -63,7 +107,7 @@ def console() -> Console:
 
 
 @pytest.fixture
-def open_page(browser: Browser, console: Console) -> Iterator[OpenPage]:
+def open_page(chromium: Program, browser: Browser, console: Console) -> Iterator[OpenPage]:
     """Opens a page as a new visitor: `open_page(viewport={"width": 375, "height": 740}, color_scheme="dark")`.
 
     The test fails on whatever `Console.unexpected` holds in the end.
@@ -79,7 +123,7 @@ def open_page(browser: Browser, console: Console) -> Iterator[OpenPage]:
 
     yield open_page
     for context in contexts:
-        _close(context)
+        chromium.close(context)
     assert console.unexpected() == []
 
 
@@ -87,12 +131,3 @@ def open_page(browser: Browser, console: Console) -> Iterator[OpenPage]:
 def page(open_page: OpenPage) -> Page:
     """A page of a visitor nobody has seen before."""
     return open_page()
-
-
-def _close(context: BrowserContext) -> None:
-    try:
-        context.close()
-    except Error as error:
-        # A page that a test froze on purpose cannot be asked to close in an orderly way.
-        if "closed" not in str(error):
-            raise

@@ -17,6 +17,8 @@ from tests.engines.w3c import Refused, W3cTab, Windows, decoded
 from tests.processes import free_port
 
 _STARTS_WITHIN_SECONDS = 60
+# Of what was killed. One that outlives this says so instead of holding up the whole run.
+_ENDS_WITHIN_SECONDS = 30
 _ANSWERS_WITHIN_SECONDS = 60
 _PREFERENCES: dict[str, str | int | bool] = {
     # As people have it: the driver's own preferences turn the pop-up blocker and other things off.
@@ -105,7 +107,7 @@ class Firefox:
 
     def kill(self) -> None:
         families.kill(families.descendants(self._process.pid))
-        self._process.wait()
+        self._process.wait(_ENDS_WITHIN_SECONDS)
 
     def suspend(self) -> None:
         families.tell(families.descendants(self._process.pid), signal.SIGSTOP)
