@@ -120,7 +120,8 @@ class ChromiumTab:
         if element is None or box is None:
             raise NotPossible("Our frame is not on the page.")
         self._frame = element.content_frame()
-        self._corner = (box["x"], box["y"])
+        # The corner that stays when the frame grows to the words of its pill, which may happen after this.
+        self._corner = (box["x"] + box["width"], box["y"] + box["height"])
 
     def in_frame(self, body: str) -> Any:
         if self._frame is None or self._frame.is_detached():
@@ -129,12 +130,13 @@ class ChromiumTab:
         return self._frame.evaluate(f"() => {{ {body} }}")
 
     def click_in_frame(self, css: str) -> None:
-        box = self.in_frame(
-            f"const b = document.querySelector({css!r}).getBoundingClientRect(); return [b.x, b.y, b.width, b.height]"
+        centre = self.in_frame(
+            f"const b = document.querySelector({css!r}).getBoundingClientRect();"
+            "return [b.x + b.width / 2 - innerWidth, b.y + b.height / 2 - innerHeight]"
         )
-        x, y, width, height = map(float, box)
+        x, y = map(float, centre)
         # By coordinates through the browser process, because Playwright's own click asks the page around the frame.
-        self.page.mouse.click(self._corner[0] + x + width / 2, self._corner[1] + y + height / 2)
+        self.page.mouse.click(self._corner[0] + x, self._corner[1] + y)
 
     def offline(self, on: bool) -> None:
         self._context.set_offline(on)
