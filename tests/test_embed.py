@@ -451,6 +451,20 @@ def test_unmount_takes_everything_away_and_mount_brings_it_back(page: Page, lab:
     assert the_stall(page, lab) == ("no_answer", "submitted")
 
 
+def test_the_frame_is_made_after_the_load_unless_it_was_unmounted_meanwhile(page: Page, lab: Lab) -> None:
+    frames = "document.querySelectorAll('iframe').length"
+    page.clock.install(time=0)
+    page.clock.pause_at(1000)
+    page.goto(lab.put("/checkout"), wait_until="load")
+    assert page.evaluate(frames) == 0
+    page.evaluate("Unjam.unmount()")
+    page.clock.run_for(1000)
+    assert page.evaluate(frames) == 0
+    page.evaluate("Unjam.mount()")
+    page.clock.run_for(250)
+    assert page.evaluate(frames) == 1
+
+
 def test_a_second_tag_changes_nothing(page: Page, lab: Lab) -> None:
     second = f'<script nonce="shop" src="{lab.unjam_url}/embed.js" data-site="demo"></script>'
     lab.open(page, head=second)
