@@ -14,7 +14,6 @@ from tests.stage import wait_until
 _FREEZES_AFTER_SECONDS, _FREEZES_FOR_MS = 2.0, 13_000
 _KNOWN_WITHIN = 3.0
 _GONE_KNOWN_WITHIN = 15.0
-_CLICKS_AGAIN_AFTER_SECONDS = 3.0
 _LINK = "const link = document.querySelector('#frozen'); return Boolean(link && link.offsetHeight)"
 _ARMED = "return document.readyState === 'complete' && document.querySelector('#pill').offsetHeight > 0"
 Launchers = Callable[[str], Launcher]
@@ -52,7 +51,8 @@ def test_a_frozen_page_offers_help_that_opens_while_it_is_frozen(
 
     wait_until(lambda: tab.in_frame(_LINK), "the link for a frozen page")
     shown_after = time.time() - frozen_at
-    wait_until(lambda: has_opened_help(browser, tab), "the help in a new tab")
+    tab.click_in_frame("#frozen")
+    wait_until(lambda: any("/help/" in address for address in browser.addresses(besides=tab)), "the help in a new tab")
 
     assert shown_after <= _KNOWN_WITHIN
     assert time.time() - frozen_at < _FREEZES_FOR_MS / 1000, "the page was not frozen any more"
@@ -102,20 +102,6 @@ def test_a_killed_browser_is_known_to_the_server(engine: str, lab: Lab, start_en
     stall = first_stall(lab, run)
     assert (stall.kind, stall.seen_by) == ("silent", "server")
     assert stall.known_at.timestamp() - killed_at <= _GONE_KNOWN_WITHIN
-
-
-def has_opened_help(browser: Engine, tab: Tab) -> bool:
-    """Click as people do: once more when nothing has come of it for some seconds.
-
-    A browser may have to ask the frozen page where a click belongs, and then that click is lost.
-    """
-    tab.click_in_frame("#frozen")
-    until = time.monotonic() + _CLICKS_AGAIN_AFTER_SECONDS
-    while time.monotonic() < until:
-        if any("/help/" in address for address in browser.addresses(besides=tab)):
-            return True
-        time.sleep(0.05)
-    return False
 
 
 def opened(lab: Lab, browser: Engine, served: str) -> tuple[Tab, str]:
