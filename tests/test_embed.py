@@ -465,6 +465,20 @@ def test_the_frame_is_made_after_the_load_unless_it_was_unmounted_meanwhile(page
     assert page.evaluate(frames) == 1
 
 
+def test_what_failed_before_the_frame_was_there_is_what_it_hears_of_last(page: Page, lab: Lab) -> None:
+    page.clock.install(time=0)
+    page.clock.pause_at(1000)
+    page.goto(lab.put("/checkout"), wait_until="load")
+    page.evaluate("() => Unjam.attempt({method: 'card'}).failed({code: 'card_declined'})")
+    page.clock.resume()
+    frame = lab.frame(page)
+    frame.wait_for_function("heard.some(({type}) => type === 'failed')")
+    told = frame.evaluate(
+        "heard.filter(({type}) => 'attempt failed'.includes(type)).map(({type, attempt}) => [type, attempt?.method])"
+    )
+    assert told == [["attempt", None], ["attempt", "card"], ["failed", None]]
+
+
 def test_a_second_tag_changes_nothing(page: Page, lab: Lab) -> None:
     second = f'<script nonce="shop" src="{lab.unjam_url}/embed.js" data-site="demo"></script>'
     lab.open(page, head=second)

@@ -96,6 +96,8 @@ const VERBS = {
  * @returns {Attempt}
  */
 export function begin(options, at = now()) {
+  // The frame shows what it was told of last, so nothing comes first.
+  beginNothing();
   const attempt = /** @type {any} */ ({
     context: describe(options) || {},
     beganAt: at,
@@ -108,9 +110,9 @@ export function begin(options, at = now()) {
     href: location.href,
     does: {},
   });
-  for (const verb of /** @type {(keyof UnjamAttempt)[]} */ (Object.keys(VERBS))) {
+  for (const verb in VERBS) {
     attempt.does[verb] = guard((/** @type {any} */ said, /** @type {number=} */ then = now()) =>
-      VERBS[verb](attempt, said, then),
+      VERBS[/** @type {keyof UnjamAttempt} */ (verb)](attempt, said, then),
     );
   }
   post("attempt", { attempt: attempt.context, facts: gather() });
@@ -122,7 +124,11 @@ export function begin(options, at = now()) {
 
 /** The page is open. Only the frame hears of it. */
 export function beginNothing() {
-  opening ||= begin();
+  if (!opening) {
+    // It is begun as others are, and must not begin itself again.
+    opening = /** @type {any} */ ({});
+    opening = begin();
+  }
 }
 
 /** The attempts that wait for something, so that their time counts. */
@@ -175,8 +181,8 @@ export function comeBack() {
 /** The order is paid: no attempt to pay it is stuck any more. @param {unknown} order its reference, undefined for all */
 export function settle(order) {
   forRunning((attempt) => {
-    const own = attempt.context.order;
-    if (order && own && own.order !== order) return;
+    const own = attempt.context.order?.order;
+    if (order && own && own !== order) return;
     close(attempt, "paid");
     forget();
   });

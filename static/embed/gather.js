@@ -11,7 +11,7 @@ export const gather = guard(() => {
     referrer: hostOf(document.referrer),
     cookies: navigator.cookieEnabled,
     // It matters to a payment, and is slow to find out while the page loads.
-    storage: opening && !!storage(),
+    storage: opening.context && !!storage(),
     wallets: ["ApplePaySession", "SamsungPay"].filter((name) => name in window).join(),
   };
 });

@@ -74,7 +74,7 @@ export function unmount() {
  * Tell the frame, now and whenever it loads again.
  *
  * @param {string} type
- * @param {object} data
+ * @param {object} [data]
  */
 export function post(type, data) {
   const message = { type, ...data };
@@ -89,7 +89,7 @@ export function beat(beat) {
 
 /** Open the panel, now or when it is there, and give it the keyboard. */
 export function open() {
-  post("open", {});
+  post("open");
   // Guarded by who calls it.
   /** @type {HTMLIFrameElement} */ (frame).focus();
 }

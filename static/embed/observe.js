@@ -26,7 +26,7 @@ export function observe() {
     breakScript(event.blockedURI, "csp");
   });
   listen("visibilitychange", () => {
-    note(document.hidden ? "hidden" : "visible");
+    note(document.visibilityState);
     pace();
   });
   listen("offline", () => {

@@ -108,10 +108,11 @@ function press(event) {
   const isFirst = !active()[0];
   pressedAt = now();
   if (tag.success && isFirst) beginPlain();
-  // A key that is held down presses many times. That is no rage.
-  if (event.isTrusted && event.detail)
-    presses = [...presses.filter((at) => pressedAt - at < RAGE_WITHIN_MS), pressedAt];
-  if (event.isTrusted && isFirst) watchEffect(pay.closest("form") || pay);
+  if (event.isTrusted) {
+    // A key that is held down presses many times. That is no rage.
+    if (event.detail) presses = [...presses.filter((at) => pressedAt - at < RAGE_WITHIN_MS), pressedAt];
+    if (isFirst) watchEffect(pay.closest("form") || pay);
+  }
   pace();
 }
 

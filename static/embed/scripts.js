@@ -32,7 +32,6 @@ export function checkScripts(awakeMs = 0) {
   const gone = [...document.scripts].filter((script) => globalOf(script) != null && !isThere(script));
   missing = gone.find((script) => broken[script.src]) || gone[0];
   waitedMs = missing ? waitedMs + awakeMs : 0;
-  if (!missing && opening.stage === "sdk") opening.does.stage("started");
   if (missing) {
     const entry = entryOf(missing);
     const status = entry?.responseStatus;
@@ -43,7 +42,7 @@ export function checkScripts(awakeMs = 0) {
       stall(current(), "sdk", evidence, "sdk");
     }
     pace();
-  }
+  } else if (opening.stage === "sdk") opening.does.stage("started");
 }
 
 /** @param {HTMLScriptElement} script @returns {string | undefined} undefined if it is not watched */
