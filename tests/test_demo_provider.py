@@ -4,6 +4,7 @@ import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,13 +12,17 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from widget import clock
 from widget.demo import provider
 from widget.demo.provider import Charge, Refused
 from widget.demo.shop import DemoConfig, create_shop
 from widget.demo.store import PaymentStatus, Store
+from widget.providers import GivenUp, Question, demo, signing
+from widget.providers.demo import DemoProvider
 from widget.shops import signature_for
 
 UNREACHABLE = "http://127.0.0.1:9"
+QUESTION = Question("D-1001", None)
 
 
 class UnjamEar(HTTPServer):
@@ -58,9 +63,10 @@ def unjam() -> Iterator[UnjamEar]:
 
 
 @pytest.fixture
-def shop(unjam: UnjamEar) -> Iterator[Flask]:
+def shop(unjam: UnjamEar, tmp_path: Path) -> Iterator[Flask]:
     address = f"http://127.0.0.1:{unjam.server_port}"
-    made = create_shop(DemoConfig("http://127.0.0.1:8001", address, "demo", "us_secret", "uk_key", ":memory:"))
+    kept = tmp_path / "shop.sqlite"
+    made = create_shop(DemoConfig("http://127.0.0.1:8001", address, "demo", "us_secret", "uk_key", kept))
     yield made
     made.extensions["till"].close()
 
@@ -221,6 +227,51 @@ def test_the_bank_decides_about_a_payment_that_is_processing(shop: Flask, shoppe
     assert "Thank you, order paid" in shopper.get("/checkout/D-1001").text
 
 
+@pytest.mark.parametrize(
+    ("status", "told", "after"),
+    [("requires_action", 200, "canceled"), ("succeeded", 409, "succeeded"), ("processing", 409, "processing")],
+)
+def test_only_a_payment_that_waits_for_the_customer_can_be_cancelled(
+    shop: Flask, shopper: FlaskClient, status: str, told: int, after: str
+) -> None:
+    store = shop.extensions["till"].store
+    made = store.add_payment(order="D-1001", amount=124_900, currency="ZAR", status=PaymentStatus(status))
+    assert shopper.post(f"/provider/payments/{made.id}/cancel").status_code == told
+    assert store.payment(made.id).status == after
+
+
+def adapter_over(shopper: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> DemoProvider:
+    def send(method: str, url: str, *, body: bytes | None = None, headers: dict[str, str]) -> tuple[int, Any]:
+        answer = shopper.open(url.removeprefix(UNREACHABLE), method=method, data=body, headers=headers)
+        return answer.status_code, answer.json
+
+    monkeypatch.setattr(demo, "send", send)
+    return DemoProvider({"url": f"{UNREACHABLE}/provider"})
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "left", "after"),
+    [
+        ("succeeded", "requires_action", GivenUp.GONE, "canceled"),
+        ("processing", "requires_action", GivenUp.MOVING, "canceled"),
+        ("requires_action", "requires_action", GivenUp.GONE, "canceled"),
+        ("succeeded", "requires_payment_method", GivenUp.GONE, "requires_payment_method"),
+    ],
+)
+def test_what_waits_is_told_and_given_up_whatever_the_furthest_payment_says(
+    shop: Flask, shopper: FlaskClient, monkeypatch: pytest.MonkeyPatch, first: str, second: str, left: str, after: str
+) -> None:
+    store, adapter = shop.extensions["till"].store, adapter_over(shopper, monkeypatch)
+    _, last = (
+        store.add_payment(order="D-1001", amount=60_000, currency="ZAR", status=PaymentStatus(each), leg=leg)
+        for leg, each in enumerate((first, second), 1)
+    )
+    assert adapter.ask(QUESTION).waits is (second == "requires_action")
+    assert adapter.give_up(QUESTION) is left
+    assert store.payment(last.id).status == after
+    assert not adapter.ask(QUESTION).waits
+
+
 def test_an_order_paid_by_a_link_of_unjam_is_paid_in_the_shop(shopper: FlaskClient) -> None:
     shopper.post("/checkout")
     take(shopper, "link-1")
@@ -262,7 +313,9 @@ def test_a_checkout_does_not_wait_for_unjam() -> None:
 def test_another_e_mail_address_is_signed_again(shopper: FlaskClient) -> None:
     shopper.post("/checkout")
     answer = shopper.post("/checkout/D-1001/contact", json={"email": "thandi@example.org"})
+    assert answer.json is not None
     context = {"order": "D-1001", "amount": 124_900, "currency": "ZAR", "email": "thandi@example.org"}
+    context["issued_at"] = answer.json["issued_at"]
     assert answer.json == context | {"signature": signature_for("us_secret", **context)}  # type: ignore[arg-type]
 
 
@@ -275,3 +328,109 @@ def test_an_address_that_is_none_changes_nothing(shopper: FlaskClient) -> None:
 @pytest.mark.parametrize("reference", ["D-1", "D-", "1001", "D-" + "9" * 40, "D-²", "x"])
 def test_an_order_that_does_not_exist_has_no_checkout(shopper: FlaskClient, reference: str) -> None:
     assert shopper.get(f"/checkout/{reference}").status_code == 404
+
+
+def make_page(shopper: FlaskClient, key: str = "key-1", amount: int = 124_900, lives: int = 3600) -> TestResponse:
+    expires_at = int(clock.now().timestamp()) + lives
+    urls = {"return_url": "http://localhost/back", "cancel_url": "http://localhost/cancelled"}
+    body = {"order": "D-1001", "amount": amount, "currency": "ZAR", "expires_at": expires_at} | urls
+    return shopper.post("/provider/links", json=body, headers={"Idempotency-Key": key})
+
+
+def page_of(made: TestResponse) -> str:
+    assert made.json is not None
+    return str(made.json["url"]).removeprefix("http://localhost")
+
+
+def state_of(shopper: FlaskClient, made: TestResponse) -> dict[str, Any]:
+    assert made.json is not None
+    found: dict[str, Any] | None = shopper.get(f"/provider/links/{made.json['id']}").json
+    assert found is not None
+    return found
+
+
+def test_a_page_takes_the_money_once_and_sends_the_customer_back(shopper: FlaskClient, unjam: UnjamEar) -> None:
+    shopper.post("/checkout")
+    made = make_page(shopper)
+    assert "R\xa01\xa0249,00" in shopper.get(page_of(made)).text or "R1" in shopper.get(page_of(made)).text
+    answer = shopper.post(page_of(made), data={"answer": "pay"})
+    assert (answer.status_code, answer.location) == (303, "http://localhost/back")
+    found = state_of(shopper, made)
+    assert (found["status"], found["payment"]["status"], found["payment"]["amount"]) == (
+        "complete",
+        "succeeded",
+        124_900,
+    )
+    assert "Thank you, order paid" in shopper.get("/checkout/D-1001").text
+    assert "This was paid" in shopper.post(page_of(made), data={"answer": "pay"}).text
+
+
+def test_a_key_makes_one_page_and_no_other(shopper: FlaskClient) -> None:
+    first, again, other = make_page(shopper), make_page(shopper), make_page(shopper, amount=1)
+    assert (first.status_code, again.status_code, other.status_code) == (201, 200, 409)
+    assert first.json == again.json
+
+
+@pytest.mark.parametrize("how", ["closed", "expired"])
+def test_a_page_that_is_closed_or_has_expired_takes_nothing(shopper: FlaskClient, how: str) -> None:
+    made = make_page(shopper, lives=-1 if how == "expired" else 3600)
+    assert made.json is not None
+    if how == "closed":
+        assert shopper.post(f"/provider/links/{made.json['id']}/expire").status_code == 200
+    assert "This payment page is closed" in shopper.get(page_of(made)).text
+    assert "Nothing was taken" in shopper.get(page_of(made)).text
+    shopper.post(page_of(made), data={"answer": "pay"})
+    assert state_of(shopper, made)["status"] == "expired"
+    assert furthest(shopper).status_code == 404
+
+
+def test_a_page_that_was_paid_cannot_be_closed(shopper: FlaskClient) -> None:
+    made = make_page(shopper)
+    shopper.post(page_of(made), data={"answer": "pay"})
+    assert made.json is not None
+    assert shopper.post(f"/provider/links/{made.json['id']}/expire").status_code == 409
+    assert state_of(shopper, made)["status"] == "complete"
+
+
+def test_a_declined_page_stays_open_and_says_why(shopper: FlaskClient) -> None:
+    made = make_page(shopper)
+    assert "declined" in shopper.post(page_of(made), data={"answer": "decline"}).text
+    found = state_of(shopper, made)
+    assert (found["status"], found["payment"]["code"]) == ("open", "card_declined")
+
+
+def test_a_page_takes_nothing_of_an_order_that_is_paid_and_the_rest_of_one_that_is_paid_in_part(
+    shopper: FlaskClient,
+) -> None:
+    shopper.post("/checkout")
+    take(shopper, "earlier", amount=100_000)
+    whole, rest = make_page(shopper), make_page(shopper, "key-2", amount=24_900)
+    assert "A payment of this order was made" in shopper.post(page_of(whole), data={"answer": "pay"}).text
+    assert shopper.post(page_of(rest), data={"answer": "pay"}).status_code == 303
+    assert "Thank you, order paid" in shopper.get("/checkout/D-1001").text
+
+
+def test_several_payments_of_an_order_are_listed(shopper: FlaskClient) -> None:
+    shopper.post("/checkout")
+    take(shopper, "earlier", amount=100_000)
+    shopper.post(page_of(make_page(shopper, amount=24_900)), data={"answer": "pay"})
+    answer = furthest(shopper)
+    assert answer.json is not None
+    assert sorted(each["amount"] for each in answer.json["charged"]) == [24_900, 100_000]
+
+
+def test_the_provider_tells_unjam_of_a_payment_with_a_signed_webhook(shopper: FlaskClient, unjam: UnjamEar) -> None:
+    shopper.post(page_of(make_page(shopper)), data={"answer": "pay"})
+    assert unjam.was_told.wait(10)
+    headers, event = unjam.heard[0]
+    assert event["payment"]["status"] == "succeeded"
+    assert headers[signing.HEADER].startswith(f"t={event['at']},v1=")
+
+
+@pytest.mark.parametrize("indicator", ["none", "minor", "major", "critical"])
+def test_the_status_page_says_what_the_demo_has_set(shopper: FlaskClient, indicator: str) -> None:
+    assert shopper.post("/provider/status", data={"indicator": indicator}).status_code == 200
+    answer = shopper.get("/provider/status/api/v2/summary.json")
+    assert answer.json is not None
+    assert answer.json["status"]["indicator"] == indicator
+    assert shopper.post("/provider/status", data={"indicator": "perhaps"}).status_code == 400

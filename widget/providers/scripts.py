@@ -32,3 +32,11 @@ def watched_for(providers: Collection[str]) -> list[tuple[str, str]]:
     named = {name: found for name, found in PROVIDERS.items() if name in providers}
     scripts = [*(named or PROVIDERS).values(), *WALLETS.values()]
     return [(host, place) for hosts, place in scripts for host in hosts]
+
+
+def is_of_provider(host: str) -> bool:
+    """Whether a host belongs to a payment provider or a wallet, its script's or a neighbour of that one."""
+    scripts = {script for hosts, _ in PROVIDERS.values() for script in hosts}
+    domains = {script.partition(".")[2] for script in scripts}
+    wallets = {script for hosts, _ in WALLETS.values() for script in hosts}
+    return host in scripts | wallets | domains or any(host.endswith(f".{domain}") for domain in domains)
