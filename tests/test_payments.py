@@ -302,7 +302,7 @@ def test_a_customer_who_paid_a_part_is_told_so_and_never_asked_for_the_whole(
     page = help_page(client, leg(database, cast, 2, Stage.FAILED))
 
     assert "Part of this order is paid" in page
-    assert "Store account went through for order D-1001." in page
+    assert "This part went through: Store account." in page
     assert "not been charged" not in page
     assert "/choose/report" in page
     assert not any(way in page for way in WAYS_THAT_PAY)

@@ -21,7 +21,7 @@ from widget.attempts import Attempt, Stage
 from widget.beacons import Arrival
 from widget.browsers import FACTS, in_app_of
 from widget.database import Database
-from widget.diagnosis import diagnose
+from widget.diagnosis import diagnose_kind
 from widget.orders import Order
 from widget.pulses import Presence, Pulse
 from widget.stalls import SeenBy, Stall, StallKind
@@ -207,19 +207,21 @@ def test_every_fact_has_a_name_and_a_reason() -> None:
 
 @pytest.mark.parametrize("kind", StallKind)
 def test_every_kind_of_stall_has_words_for_shoppers_agents_and_engineers(kind: StallKind) -> None:
-    found = diagnose(kind)
-    assert found.said.endswith(".") or kind is StallKind.ASKED
-    assert "charged" not in found.said
+    found = diagnose_kind(kind)
+    assert found.said.text.endswith(".") or kind is StallKind.ASKED
+    assert "charged" not in found.said.text
     assert found.noted.endswith(".")
     assert kind in words._STALLS
 
 
 def test_an_engineer_reads_what_was_measured_and_nothing_that_was_not() -> None:
-    noted = diagnose(StallKind.NO_ANSWER, {"seconds": 10, "failing": None, "symptom": "no_answer"}).noted
+    noted = diagnose_kind(StallKind.NO_ANSWER, {"seconds": 10, "failing": None, "symptom": "no_answer"}).noted
     assert noted.endswith("It waited 10 s.")
-    split = diagnose(StallKind.SPLIT, {"first": {"method": "store_account"}, "leg": 2, "legs": 2, "code": "x"}).noted
+    split = diagnose_kind(
+        StallKind.SPLIT, {"first": {"method": "store_account"}, "leg": 2, "legs": 2, "code": "x"}
+    ).noted
     assert split.endswith("Leg 2 of 2 is stuck. Paid before: store_account. It said x.")
-    assert "{" not in diagnose(StallKind.SPLIT, {"first": "odd"}).noted
+    assert "{" not in diagnose_kind(StallKind.SPLIT, {"first": "odd"}).noted
 
 
 # From here on: the digest, on both databases.

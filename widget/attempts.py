@@ -17,7 +17,7 @@ from pydantic import (
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from widget import orders
+from widget import ledger, orders
 from widget.database import Base, Currency, Id, Instant, JsonObject, Key, Line, Minor, Text, Word, insert_once, to
 from widget.money import Money
 from widget.orders import Order, OrderContext
@@ -121,10 +121,25 @@ class Attempt(Base):
     error_message: Mapped[Text | None]
     facts: Mapped[JsonObject] = mapped_column(default=dict)
     user_agent: Mapped[Text | None]
+    # Keyed hashes of where it came from (see `guard`); never the address itself.
+    address: Mapped[Key | None]
+    device: Mapped[Key | None]
+    # How live health has counted it: worked, failed or declined.
+    counted: Mapped[Key | None]
     started_at: Mapped[Instant]
     last_seen_at: Mapped[Instant]
 
-    __table_args__ = (sa.UniqueConstraint("shop_id", "key"),)
+    __table_args__ = (
+        sa.UniqueConstraint("shop_id", "key"),
+        # For webhooks that name a payment and no order.
+        sa.Index(
+            "ix_attempts_payment",
+            "shop_id",
+            "payment",
+            sqlite_where=sa.text("payment IS NOT NULL"),
+            postgresql_where=sa.text("payment IS NOT NULL"),
+        ),
+    )
 
     @property
     def due(self) -> Money | None:
@@ -147,7 +162,7 @@ _WITH_SHOP_AND_ORDER = (
 
 def open_for(session: Session, shop: Shop, context: AttemptContext, now: datetime) -> Attempt:
     """The attempt with this key, made on first sight; later contexts fill in what was not known yet."""
-    order = orders.open_for(session, shop, context.order, now) if context.order else None
+    order = _order_for(session, shop, context.order, now) if context.order else None
     insert_once(
         session,
         Attempt,
@@ -164,7 +179,8 @@ def open_for(session: Session, shop: Shop, context: AttemptContext, now: datetim
     )
     attempt = session.scalars(sa.select(Attempt).filter_by(shop_id=shop.id, key=context.key)).one()
     if order is None and attempt.order_id is not None:
-        orders.locked(session, attempt.order_id)
+        # With every row of its number, as a payment does: this page's last word may be one.
+        orders.locked_by_reference(session, session.get_one(Order, attempt.order_id))
     if order is not None and context.order is not None and attempt.order_id is None:
         attempt.order_id = order.id
         attempt.amount, attempt.currency = context.order.amount, context.order.currency
@@ -176,6 +192,40 @@ def open_for(session: Session, shop: Shop, context: AttemptContext, now: datetim
         attempt.leg, attempt.legs = context.leg, context.legs
     attempt.last_seen_at = max(attempt.last_seen_at, now)
     return attempt
+
+
+def _order_for(session: Session, shop: Shop, context: OrderContext, now: datetime) -> Order:
+    """The order, unpaid again where the shop's first signature says that what was told of was a part of it."""
+    order = orders.open_for(session, shop, context, now)
+    if order.paid_at is not None and sa.inspect(order).attrs.amount.history.has_changes():
+        told = ledger.of(session, order)
+        if told and not ledger.is_covered(told, order.due):
+            order.paid_at = None
+    return order
+
+
+def told_by_shop(session: Session, shop: Shop, reference: str, due: Money, payment: str | None, now: datetime) -> Order:
+    """The order that the shop's own server tells a payment of: the verified one, made on first sight.
+
+    At a shop that signs nothing it is the unsigned row of which this is a part: of which a page saw a leg paid, or has
+    named this payment. Anybody may claim an amount, so that alone makes no row the shop's.
+    """
+    number = {"shop_id": shop.id, "reference": reference}
+    if orders.signs(session, shop.id) or _is_asked_for(session, number, due):
+        return orders.told_by_shop(session, shop, reference, due, now)
+    is_part = sa.and_(Attempt.legs > 1, Attempt.stage == Stage.PAID.value)
+    if payment is not None:
+        is_part = sa.or_(is_part, Attempt.payment == payment)
+    larger = sa.select(Order).filter_by(**number, currency=due.currency).where(Order.amount > due.minor)
+    found = list(session.scalars(larger.where(sa.exists().where(Attempt.order_id == Order.id, is_part)).limit(2)))
+    return found[0] if len(found) == 1 else orders.told_by_shop(session, shop, reference, due, now)
+
+
+def _is_asked_for(session: Session, number: dict[str, Any], due: Money) -> bool:
+    """Whether there is a row for just this amount, or one that the shop vouches for."""
+    is_exact = sa.and_(Order.amount == due.minor, Order.currency == due.currency)
+    rows = sa.select(Order.id).filter_by(**number).where(sa.or_(Order.is_verified, is_exact))
+    return session.scalar(rows.limit(1)) is not None
 
 
 def by_id(session: Session, attempt_id: int) -> Attempt:
@@ -190,6 +240,37 @@ def with_shop_and_order(session: Session, attempt_id: int) -> tuple[Attempt, Sho
 
 def order_of(session: Session, attempt: Attempt) -> Order | None:
     return session.get(Order, attempt.order_id) if attempt.order_id else None
+
+
+def kin(session: Session, attempt: Attempt) -> sa.ColumnElement[bool]:
+    """This attempt and every other at its order, of which each may have moved the money.
+
+    An unsigned order is told apart by the amount that its pages claim; with the basket the amount changes. So there a
+    try at another amount of the same number counts as well, unless it came from somebody else.
+    """
+    order = order_of(session, attempt)
+    if order is None:
+        return Attempt.id == attempt.id
+    own = Attempt.order_id == order.id
+    if order.is_verified:
+        return own
+    rows = list(session.scalars(orders.akin(order)))
+    marks = [(Attempt.address, attempt.address), (Attempt.device, attempt.device)]
+    known = [column == mark for column, mark in marks if mark is not None]
+    unmarked = sa.and_(*(column.is_(None) for column, _ in marks))
+    return sa.and_(Attempt.order_id.in_(rows), sa.or_(own, unmarked, *known) if known else sa.true())
+
+
+def others(session: Session, attempt: Attempt) -> sa.Select[Attempt]:
+    """The other tries at this attempt's order, the latest first."""
+    theirs = sa.select(Attempt).where(kin(session, attempt), Attempt.id != attempt.id)
+    return theirs.order_by(Attempt.id.desc())
+
+
+def is_split(session: Session, order: Order) -> bool:
+    """Whether the order is paid in legs, so that a payment of less than the whole is no mistake."""
+    legs = sa.select(Attempt.id).where(Attempt.order_id == order.id, Attempt.legs > 1)
+    return session.scalar(legs.limit(1)) is not None
 
 
 def paid_legs(session: Session, order: Order | None) -> list[Attempt]:

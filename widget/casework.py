@@ -5,13 +5,22 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
-from widget import attempts, followups, tickets
+from widget import attempts, followups, ledger, tickets, watches
 from widget.agents import Agent, address_of
 from widget.attempts import Attempt
 from widget.errors import Malformed
 from widget.followups import Kind
+from widget.language import N_, locale_for, say
+from widget.orders import Order
+from widget.providers import ChargeState
 from widget.shops import Shop
-from widget.tickets import Status, Ticket
+from widget.tickets import Author, Message, Status, Ticket, Topic
+from widget.watches import About
+
+_NOT_KNOWN = N_(
+    "We have asked the payment provider for a day, and it has not said whether you were charged. "
+    "A person at the shop now looks it up and writes to you. Please do not pay again until then."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +56,33 @@ def report(
         if _is_payable(session, ticket):
             owed[Kind.REMINDER] = now + pace.of(shop).reminder
         followups.owe_all(session, ticket, owed, now)
+    return ticket
+
+
+def call_back(
+    session: Session,
+    shop: Shop,
+    attempt: Attempt,
+    *,
+    email: str,
+    phone: str,
+    call_at: datetime,
+    words: str,
+    locale: str,
+    pace: Pace,
+    now: datetime,
+) -> Ticket:
+    """The customer asks to be called: their report, with a number and a time. The latest wish counts."""
+    ticket = report(session, shop, attempt, email=email, words=words, locale=locale, pace=pace, now=now)
+    wish = (phone, call_at)
+    if (ticket.phone, ticket.call_at) == wish:
+        return ticket
+    ticket.phone, ticket.call_at = wish
+    if ticket.topic is None:
+        ticket.topic = Topic.CALL_BACK.value
+    tickets.note_once(session, ticket, f"The customer asks to be called: {phone}, {call_at:%Y-%m-%d %H:%M} UTC.", now)
+    if Status(ticket.status).is_done:
+        tickets.move(session, ticket, Status.OPEN, now, because="the customer asks to be called")
     return ticket
 
 
@@ -104,10 +140,79 @@ def settle(session: Session, shop: Shop, ticket: Ticket, pace: Pace, now: dateti
     followups.bring_forward(session, ticket, Kind.RATING, due_at)
 
 
+def charge_known(session: Session, attempt: Attempt, state: ChargeState, now: datetime, *, is_told: bool) -> None:
+    """What a watch was asking for is known. Unless somebody tells the customer on a page, an e-mail is owed.
+
+    Not of a watch that wants to know something else of the order.
+
+    Who has just looked gets a moment to see it on the page, which keeps asking.
+    """
+    watch = watches.of(session, attempt.id, is_to_be_changed=True)
+    if watch is None or watch.ended_at is not None or watch.about != About.CHARGE:
+        return
+    watches.end(watch, state.value, now)
+    if is_told or not followups.address_for(session, attempt):
+        return
+    # One for the order where it was paid, however many tries there were.
+    about = f"order:{attempt.order_id}" if state is ChargeState.CHARGED else f"attempt:{attempt.id}"
+    due_at = now + watches.LOOKING_LASTS if watches.is_looked_at(watch, now) else now
+    followups.owe_to_attempt(session, attempt, Kind.OUTCOME, about=f"{about}:{state.value}", due_at=due_at, now=now)
+
+
+def charge_not_known(session: Session, shop: Shop, attempt: Attempt, now: datetime) -> None:
+    """We have stopped asking, and nobody knows. An agent is told what to look up, the customer that a person does.
+
+    A ticket is opened only of an order that the shop has signed. Written to are its customer, and of another order who
+    has reported this very attempt. The order must be locked.
+    """
+    order = attempts.order_of(session, attempt)
+    if order is None or order.paid_at is not None:
+        return
+    ticket = _ticket_of_doubt(session, shop, attempt, order, now)
+    if ticket is None or not tickets.note_once(session, ticket, _what_to_look_up(attempt), now):
+        return
+    is_theirs = order.is_verified or ticket.attempt_id == attempt.id
+    if not is_theirs or not ticket.email or Status(ticket.status).is_done:
+        return
+    if ticket.status == Status.PENDING_CUSTOMER:
+        tickets.move(session, ticket, Status.OPEN, now, because="the provider gave no answer")
+    words = say(_NOT_KNOWN, ticket.locale)
+    message = Message(ticket_id=ticket.id, author=Author.UNJAM.value, is_note=False, body=words, said_at=now)
+    session.add(message)
+    session.flush()
+    followups.owe(session, ticket, Kind.REPLY, due_at=now, now=now, message=message)
+
+
+def _ticket_of_doubt(session: Session, shop: Shop, attempt: Attempt, order: Order, now: datetime) -> Ticket | None:
+    """The ticket of this attempt, or one that is open about its order; a new one where the shop says whose it is."""
+    mine = tickets.of_attempt(session, attempt.id)
+    if mine is not None or not order.is_verified:
+        return mine
+    if open_ones := tickets.unfinished_of(session, order):
+        return open_ones[0]
+    locale = locale_for(str(attempt.facts.get("language") or ""), home=shop.settled.locale)
+    email = order.customer_email or ""
+    if not _is_address(email):
+        return tickets.open_for_agents(session, shop, attempt, locale, now)
+    return tickets.open_for(session, shop, attempt, email=email, words="", locale=locale, now=now)[0]
+
+
+def _what_to_look_up(attempt: Attempt) -> str:
+    hours = int(watches.LASTS.total_seconds() // 3600)
+    name = attempt.provider.replace("_", " ").capitalize() if attempt.provider else "the provider"
+    payment = f"payment {attempt.payment}" if attempt.payment else "the payment of this order"
+    return (
+        f"For {hours} hours {name} has not said whether {payment} went through, and we have stopped asking. "
+        f"Look it up there, then tell the customer here. Until then nobody should pay again."
+    )
+
+
 def _is_payable(session: Session, ticket: Ticket) -> bool:
     """Whether something is left to pay, by the order that is held already."""
     order = tickets.order_of(session, ticket)
-    return order is not None and order.paid_at is None and not attempts.paid_legs(session, order)
+    if order is None or order.paid_at is not None or attempts.paid_legs(session, order):
+        return False
+    return not ledger.is_begun(session, order)
 
 
 def _interrupted_after(shop: Shop) -> timedelta | None:

@@ -1,7 +1,8 @@
 """Digest: turns beacons from the inbox into attempts, signals, stalls and payments. Repeating it changes nothing."""
 
+import json
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,11 +12,25 @@ import structlog
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from widget import attempts, beacons, judgement, logs, orders, payments, pulses, signals, stalls
+from widget import (
+    attempts,
+    beacons,
+    guard,
+    health,
+    judgement,
+    links,
+    logs,
+    orders,
+    payments,
+    pulses,
+    signals,
+    stalls,
+)
 from widget.attempts import Attempt, Stage
 from widget.beacons import Beacon, BeaconIn, SignalIn
 from widget.browsers import allowed_facts
 from widget.casework import Pace
+from widget.orders import Order
 from widget.payments import Source, Told
 from widget.pulses import Presence, Pulse
 from widget.redaction import mask_card_numbers
@@ -61,6 +76,7 @@ def digest_all(session: Session, pace: Pace, now: datetime, *, limit: int = 200)
     """Digest what no other worker holds, for about a second; the rest stays. Returns how many beacons that was."""
     until = time.monotonic() + ROUND_SECONDS
     pending = beacons.pending(session, limit=limit)
+    _lock_orders(session, pending)
     in_time = (each for number, each in enumerate(pending) if number == 0 or time.monotonic() < until)
     return _digest(session, in_time, pace, now)
 
@@ -68,6 +84,29 @@ def digest_all(session: Session, pace: Pace, now: datetime, *, limit: int = 200)
 def digest_attempt(session: Session, attempt_key: str, pace: Pace, now: datetime) -> None:
     """Bring one attempt up to date, because somebody is about to look at it."""
     _digest(session, beacons.pending(session, limit=500, attempt_key=attempt_key), pace, now)
+
+
+def _lock_orders(session: Session, pending: Sequence[Beacon]) -> None:
+    """Hold the orders that these beacons are about before the first of them is touched, all by their ids.
+
+    Taken one by one as the beacons came, two workers, or a worker and a page, might each wait for what the other has.
+    """
+    for shop_id in sorted({each.shop_id for each in pending}):
+        mine = [each for each in pending if each.shop_id == shop_id]
+        keys = {each.attempt_key for each in mine}
+        known = sa.select(Order.reference).join(Attempt, Attempt.order_id == Order.id)
+        known = known.where(Attempt.shop_id == shop_id, Attempt.key.in_(keys)).distinct()
+        numbers = {*session.scalars(known), *filter(None, map(_number_in, mine))}
+        orders.lock_numbers(session, shop_id, sorted(numbers))
+
+
+def _number_in(beacon: Beacon) -> str | None:
+    """The number of the order that a beacon names, if it can be read."""
+    try:
+        named = json.loads(beacon.body)["attempt"]["order"]["order"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return named.strip() if isinstance(named, str) else None
 
 
 def _digest(session: Session, taken: Iterable[Beacon], pace: Pace, now: datetime) -> int:
@@ -93,14 +132,17 @@ def _take_in(session: Session, shop: Shop, said: BeaconIn, beacon: Beacon, pace:
         # A later page of the shop says how this attempt ended, and may itself be about another order.
         context = context.model_copy(update={"order": None})
     attempt = attempts.open_for(session, shop, context, beacon.received_at)
+    links.revoke_outdated(session, attempt, beacon.received_at)
     attempt.user_agent = attempt.user_agent or beacon.user_agent
     attempts.learn_facts(attempt, allowed_facts(said.facts))
+    guard.remember(session, attempt, beacon.address)
     heard = list(_keep(session, shop, attempt, said, beacon.received_at))
     for each in heard:
         if each.is_of_page:
             _apply(session, shop, attempt, each, pace)
         _feel(session, shop, attempt, each)
     _conclude(session, attempt, heard, beacon.received_at)
+    _count(session, attempt, heard, beacon.received_at)
 
 
 def _keep(session: Session, shop: Shop, attempt: Attempt, said: BeaconIn, received_at: datetime) -> Iterator[_Heard]:
@@ -142,7 +184,7 @@ def _is_about_another_order(
     """
     if said.attempt.order is None or not any(each.name in _OUTCOMES for each in said.signals):
         return False
-    return orders.id_of(session, shop, said.attempt.order, received_at) != attempt.order_id
+    return not orders.speaks_of(session, shop, said.attempt.order, attempt.order_id, received_at)
 
 
 def _started_at(attempt: Attempt, said: BeaconIn, received_at: datetime) -> datetime:
@@ -233,6 +275,15 @@ def _conclude(session: Session, attempt: Attempt, heard: list[_Heard], received_
         judgement.judge_order(session, order)
     if names & {"paid", "failed", "left"} or any(each.presses_pay for each in heard):
         judgement.judge_doubles(session, attempt, order, received_at)
+
+
+def _count(session: Session, attempt: Attempt, heard: list[_Heard], received_at: datetime) -> None:
+    """How it went, once the attempt has been judged: for live health, and for whoever tries one card after another."""
+    names = {each.name for each in heard}
+    if names & {"paid", "failed", "stall"}:
+        health.count(session, attempt, received_at)
+    if names & set(_OUTCOMES):
+        guard.count(session, attempt, received_at)
 
 
 def _note_thaw(standing: list[Stall], heard: _Heard) -> None:

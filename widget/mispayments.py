@@ -1,0 +1,208 @@
+"""Mispayments: more or less was taken than an order is worth. Who is told of it, and what is to be done."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from widget import attempts, followups, hooks, ledger, tickets, watches
+from widget.attempts import Attempt
+from widget.followups import Kind
+from widget.hooks import Event
+from widget.language import locale_for
+from widget.ledger import Balance, Taken, Told
+from widget.money import Money
+from widget.orders import Order
+from widget.providers import ChargeState
+from widget.shops import Shop
+from widget.tickets import Status, Ticket, Topic
+from widget.watches import About
+
+
+def look_for(session: Session, shop: Shop, order: Order, told: Told, now: datetime) -> None:
+    """After each telling of a payment. The order must be locked, with all rows of its number.
+
+    An order in legs is worth what all of them are together, so a payment of less than the whole is no mistake there.
+    """
+    balance = ledger.balance(session, order)
+    if balance.superfluous:
+        _paid_twice(session, shop, order, balance, now)
+    elif attempts.is_split(session, order):
+        return
+    elif balance.excess is not None:
+        _paid_too_much(session, shop, order, balance.excess, told, now)
+    elif order.paid_at is None:
+        _paid_too_little(session, shop, order, balance, told, now)
+
+
+def only_named(session: Session, shop: Shop, order: Order, told: Told, now: datetime) -> None:
+    """The order is paid by a payment that only its page ties to it: the customer may rest, a person compares it.
+
+    It must have been settled before, or this would be settled with it.
+    """
+    ticket = tickets.open_about(session, shop, order, Topic.UNPROVEN, _locale(session, shop, order), now)
+    words = (
+        f"The customer has paid, as it seems: the provider took payment {told.payment} of {told.money.shown('en')}, "
+        "but only the page says that it is for this order. Compare it with the shop, then send the goods."
+    )
+    tickets.note_once(session, ticket, words, now)
+
+
+def is_known(session: Session, order: Order, because: str, now: datetime) -> None:
+    """Nobody needs to compare that payment any more."""
+    ticket = tickets.about(session, order, Topic.UNPROVEN)
+    if ticket is None or Status(ticket.status).is_done:
+        return
+    tickets.note_once(session, ticket, because, now)
+    tickets.move(session, ticket, Status.RESOLVED, now, because="the payment is known to be for this order")
+
+
+def doubted(session: Session, order: Order) -> tuple[str, ...]:
+    """Ids that may be names of one payment, or of several: the provider is to be asked about each of them alone."""
+    ticket = tickets.about(session, order, Topic.PAID_TWICE)
+    if ticket is None or Status(ticket.status).is_done:
+        return ()
+    balance = ledger.balance(session, order)
+    is_open = bool(balance.superfluous) and not balance.is_proven_twice
+    return tuple(each.payment for each in balance.taken) if is_open else ()
+
+
+def paid_once(session: Session, order: Order, payment: str, names: Sequence[str], now: datetime) -> None:
+    """The provider finds this one payment under each of these ids: what looked like two was one by two names."""
+    ticket = tickets.about(session, order, Topic.PAID_TWICE)
+    told = doubted(session, order)
+    if ticket is None or not told or not {*names, payment}.issuperset(told):
+        return
+    because = "the provider knows of one payment only"
+    tickets.note_once(session, ticket, f"The provider knows of one payment only, {payment}. Refund nothing.", now)
+    tickets.move(session, ticket, Status.RESOLVED, now, because=because)
+
+
+def end_doubt(session: Session, attempt: Attempt, order: Order, now: datetime) -> None:
+    """End the watch that asks whether two names are two payments, once that is decided."""
+    watch = watches.of(session, attempt.id, is_to_be_changed=True)
+    if watch is not None and watch.ended_at is None and watch.about == About.TWICE and not doubted(session, order):
+        watches.end(watch, ChargeState.CHARGED.value, now)
+
+
+def never_decided(session: Session, order: Order, now: datetime) -> None:
+    """The provider was asked for as long as we ask, and has not said whether it was one payment or two."""
+    ticket = tickets.about(session, order, Topic.PAID_TWICE)
+    if ticket is not None and (names := doubted(session, order)):
+        step = f"The provider has not said whether {' and '.join(names)} are one payment. Look for each of them there."
+        tickets.note_once(session, ticket, step, now)
+
+
+def _paid_twice(session: Session, shop: Shop, order: Order, balance: Balance, now: datetime) -> None:
+    """Agents see it at once. The shop's server and the customer are told when it is proven.
+
+    Two channels may name one payment differently. Where a provider can be asked, it is, before anybody is alarmed.
+    """
+    ticket = tickets.open_about(session, shop, order, Topic.PAID_TWICE, _locale(session, shop, order), now)
+    if not balance.is_proven_twice and shop.settled.providers:
+        if tickets.note_once(session, ticket, _check_step(balance), now):
+            watches.start(session, tickets.attempt_of(session, ticket), now, About.TWICE)
+        return
+    if tickets.note_once(session, ticket, _refund_step(balance), now):
+        _reopen(session, ticket, now)
+    data = {"order": order.reference, "amount": order.amount, "currency": order.currency}
+    payments = [_listed(each, balance.superfluous) for each in balance.taken]
+    hooks.owe(session, shop, Event.PAID_TWICE, f"{order.id}:{len(payments)}", data | {"payments": payments}, now)
+    if ticket.email:
+        followups.owe(session, ticket, Kind.PAID_TWICE, due_at=now, now=now)
+
+
+def _paid_too_much(session: Session, shop: Shop, order: Order, excess: Money, told: Told, now: datetime) -> None:
+    if not order.is_verified:
+        _maybe_too_much(session, order, excess, told, now)
+        return
+    ticket = tickets.open_about(session, shop, order, Topic.REFUND, _locale(session, shop, order), now)
+    taken = Money(order.amount + excess.minor, excess.currency)
+    step = (
+        f"{_said(taken)} was taken by payment {told.payment or 'without an id'}; the order is for {_said(order.due)}. "
+        f"Refund {_said(excess)} through {_of(told.provider)}, then tell the customer here."
+    )
+    if tickets.note_once(session, ticket, step, now):
+        _reopen(session, ticket, now)
+    data = _difference(order, taken, told) | {"excess": excess.minor}
+    hooks.owe(session, shop, Event.WRONG_AMOUNT, f"{order.id}:{taken.currency}:{taken.minor}", data, now)
+
+
+def _maybe_too_much(session: Session, order: Order, excess: Money, told: Told, now: datetime) -> None:
+    """Nobody vouches for what the page claims that this order is worth, so no refund may rest on it."""
+    taken = Money(order.amount + excess.minor, excess.currency)
+    words = (
+        f"{_said(taken)} was taken by payment {told.payment or 'without an id'}. The page said {_said(order.due)}, and "
+        "your server has not signed that. Compare it with the order in your shop before you refund anything."
+    )
+    for ticket in session.scalars(sa.select(Ticket).filter_by(order_id=order.id)):
+        tickets.note_once(session, ticket, words, now)
+
+
+def _paid_too_little(session: Session, shop: Shop, order: Order, balance: Balance, told: Told, now: datetime) -> None:
+    """What was taken does not pay the order, or is in another currency. A ticket that is open hears of it."""
+    missing = balance.missing
+    if missing is None and told.money.currency == order.currency:
+        return
+    taken = Money(balance.amount, order.currency) if missing else told.money
+    data = _difference(order, taken, told) | ({"missing": missing.minor} if missing else {})
+    hooks.owe(session, shop, Event.WRONG_AMOUNT, f"{order.id}:{taken.currency}:{taken.minor}", data, now)
+
+
+def _reopen(session: Session, ticket: Ticket, now: datetime) -> None:
+    if Status(ticket.status).is_done:
+        tickets.move(session, ticket, Status.OPEN, now, because="another payment came in")
+
+
+def _check_step(balance: Balance) -> str:
+    return (
+        f"Two payments were told of: {_list(balance.taken)}. They may be two names of one. We ask the provider; "
+        "before you refund anything, look for both there."
+    )
+
+
+def _refund_step(balance: Balance) -> str:
+    kept = [each for each in balance.taken if each not in balance.superfluous]
+    ways = _of(*(each.provider for each in balance.superfluous))
+    return (
+        f"The order is for {_said(balance.due)} and is paid by {_list(kept)}. It was paid again by "
+        f"{_list(balance.superfluous)}. Refund that through {ways}, then tell the customer here."
+    )
+
+
+def _list(taken: Sequence[Taken]) -> str:
+    return " and ".join(f"{each.payment} ({_said(each.money)})" for each in taken)
+
+
+def _of(*providers: str | None) -> str:
+    named = sorted({each.replace("_", " ").capitalize() for each in providers if each})
+    return " and ".join(named) or "the payment provider"
+
+
+def _said(money: Money) -> str:
+    return money.shown("en")
+
+
+def _listed(taken: Taken, spare: Sequence[Taken]) -> dict[str, Any]:
+    return {
+        "payment": taken.payment,
+        "provider": taken.provider,
+        "amount": taken.money.minor,
+        "currency": taken.money.currency,
+        "is_superfluous": taken in spare,
+    }
+
+
+def _difference(order: Order, taken: Money, told: Told) -> dict[str, Any]:
+    """Both figures in minor units, each with its currency."""
+    due = {"order": order.reference, "amount": order.amount, "currency": order.currency}
+    return due | {"paid_amount": taken.minor, "paid_currency": taken.currency, "payment": told.payment}
+
+
+def _locale(session: Session, shop: Shop, order: Order) -> str:
+    """How the customer of this order reads, by their latest try that says so."""
+    tries = sa.select(Attempt.facts).filter_by(order_id=order.id).order_by(Attempt.id.desc()).limit(20)
+    spoken = (str(facts.get("language") or "") for facts in session.scalars(tries))
+    return locale_for(next(filter(None, spoken), ""), home=shop.settled.locale)
