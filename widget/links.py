@@ -1,23 +1,65 @@
-"""Payment links: a signed, expiring, single-use way to pay one order's amount outside the checkout page."""
+"""Payment links: a signed, expiring, single-use way to pay one order's amount outside the checkout page.
 
+A link is ours; the page that takes the money is the provider's (`hosted_*`), and is made only when the link is used.
+One link has at most one page that is open, and so has one order: before another opens, the earlier one is closed.
+"""
+
+import hashlib
 import secrets
 from datetime import datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from urllib.parse import quote
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from widget import attempts
+from widget import attempts, ledger, transfers
 from widget.attempts import Attempt
-from widget.database import Base, Currency, Id, Instant, Key, Minor, Word, to
-from widget.errors import LinkExpired, LinkInvalid, Refused
+from widget.database import Base, Currency, Id, Instant, Key, Minor, Text, Word, to
+from widget.errors import LinkExpired, Refused
+from widget.language import N_
 from widget.money import Money
 from widget.orders import Order
-from widget.shops import Shop
+from widget.providers import ADAPTERS, Hosted
+from widget.shops import Profile, Shop
 
+# While the provider's page is being made nothing else may take the money.
 PAYING_LASTS = timedelta(minutes=1)
+# How long an open page keeps the order to itself, unless the customer leaves it; then other ways open again, and
+# whoever takes one of them closes the page first.
+PAGE_KEEPS_ORDER = timedelta(minutes=10)
 # A link that stays valid for longer than this is handed out again instead of a second one.
 REUSED_WHILE_VALID_FOR = timedelta(minutes=30)
-_PAID = "This order is already paid. There is nothing more to pay."
+# Providers keep a page open for at least this long.
+SHORTEST_PAGE = timedelta(minutes=31)
+LONGEST_PAGE = timedelta(hours=23)
+# A page that nobody came back from is looked at this often, from the first pause to the longest.
+LOOKED_AT_EVERY = (timedelta(seconds=30), timedelta(minutes=30))
+# Asynchronous methods answer after the page has closed. What is still open after that is looked at this often.
+LOOKED_AT_AFTER_CLOSING, LOOKED_AT_LATE_EVERY = timedelta(hours=24), timedelta(hours=6)
+# Money that may have moved keeps the order until the provider says what became of it, but no longer than this after the
+# page has closed. No method takes so long, and a provider that is not configured any more never says.
+MONEY_KEEPS_ORDER = timedelta(days=30)
+_KEY_CHARS = 200
+_TRANSFER = N_("You have told us that a transfer for this order is on its way, so nothing else is taken for it now.")
+WITHDRAWN = N_("The shop has withdrawn this link.")
+_PAID = N_("This order is already paid. There is nothing more to pay.")
+
+
+class BeingPaid(Refused):
+    """Another link is taking the money of the order at this moment."""
+
+
+class Purpose(StrEnum):
+    WHOLE = "whole"
+    REST = "rest"  # what the first part of a split payment left
+    DIFFERENCE = "difference"  # what a payment of too small an amount left
+
+    @property
+    def completes(self) -> bool:
+        """Whether this much is paid already, and the link takes only what is missing."""
+        return self is not Purpose.WHOLE
 
 
 class PaymentLink(Base):
@@ -34,18 +76,64 @@ class PaymentLink(Base):
     paid_at: Mapped[Instant | None]
     revoked_at: Mapped[Instant | None]
     payment: Mapped[Word | None]
+    # What it is for: whole, rest (of a split payment) or difference (to a wrong amount).
+    purpose: Mapped[Key] = mapped_column(default="whole", server_default="whole")
+    # What the order came to when the link was made, in the link's currency.
+    of_amount: Mapped[Minor | None]
+    # The provider's own page that takes the money, once it has been made.
+    provider: Mapped[Key | None]
+    hosted_id: Mapped[Word | None]
+    hosted_url: Mapped[Text | None]
+    # Until when that page takes money. Once we have closed it, it has no address any more.
+    hosted_until: Mapped[Instant | None]
+    # When the worker looks next what became of the page, and how often it has; None when there is nothing to see: the
+    # page was paid, or it was closed and the provider has said afterwards that nothing was taken.
+    look_at: Mapped[Instant | None]
+    looks: Mapped[int] = mapped_column(default=0, server_default="0")
+
+    __table_args__ = (
+        sa.Index("ix_payment_links_look_at", "look_at"),
+        sa.Index(
+            "ix_payment_links_hosted_id",
+            "hosted_id",
+            sqlite_where=sa.text("hosted_id IS NOT NULL"),
+            postgresql_where=sa.text("hosted_id IS NOT NULL"),
+        ),
+    )
 
     @property
     def due(self) -> Money:
         return Money(self.amount, self.currency)
 
+    def is_open_at_provider(self, now: datetime) -> bool:
+        """Whether the provider's page may still take money."""
+        return self.hosted_url is not None and self.hosted_until is not None and self.hosted_until > now
 
-def link_for(session: Session, shop: Shop, attempt: Attempt, order: Order, now: datetime) -> PaymentLink:
-    """A link that pays this order; a live one of the same attempt and amount is used again."""
-    _check_unpaid(session, order)
+    @property
+    def may_have_taken(self) -> bool:
+        """Whether the provider has made a page of which it is not certain that it took nothing and never will."""
+        return self.hosted_id is not None and self.paid_at is None and self.look_at is not None
+
+
+def link_for(
+    session: Session,
+    shop: Shop,
+    attempt: Attempt,
+    order: Order,
+    now: datetime,
+    purpose: Purpose | str = Purpose.WHOLE,
+    due: Money | None = None,
+) -> PaymentLink:
+    """A link that pays this order, or of the order what is `due` of it; a live one of the same is used again.
+
+    Raises Refused when there is nothing to pay, or not this much.
+    """
+    purpose, due = Purpose(purpose), due or order.due
+    _check_purpose(session, attempt, order, purpose, due)
     live = session.scalars(
         sa.select(PaymentLink)
-        .filter_by(attempt_id=attempt.id, amount=order.amount, currency=order.currency, paid_at=None, revoked_at=None)
+        .filter_by(attempt_id=attempt.id, amount=due.minor, currency=due.currency, purpose=purpose.value)
+        .filter_by(paid_at=None, revoked_at=None)
         .where(PaymentLink.expires_at > now + REUSED_WHILE_VALID_FOR)
         .limit(1)
     ).first()
@@ -55,8 +143,10 @@ def link_for(session: Session, shop: Shop, attempt: Attempt, order: Order, now: 
         key=secrets.token_urlsafe(16),
         order_id=order.id,
         attempt_id=attempt.id,
-        amount=order.amount,
-        currency=order.currency,
+        amount=due.minor,
+        currency=due.currency,
+        purpose=purpose.value,
+        of_amount=order.amount,
         created_at=now,
         expires_at=now + timedelta(hours=shop.settled.payment_link_hours),
     )
@@ -66,43 +156,253 @@ def link_for(session: Session, shop: Shop, attempt: Attempt, order: Order, now: 
 
 
 def by_key(session: Session, key: str) -> PaymentLink:
+    """Raises LinkExpired for one that was deleted with its order: the link itself was well signed."""
     link = session.scalar(sa.select(PaymentLink).filter_by(key=key))
     if link is None:
-        raise LinkInvalid("Copy the whole link from your e-mail, or open it there again.")
+        raise LinkExpired(WITHDRAWN)
     return link
 
 
 def check_payable(session: Session, link: PaymentLink, order: Order, now: datetime) -> None:
     """Raise Refused or LinkExpired unless this link may take the money now."""
-    _check_unpaid(session, order)
-    if link.paid_at is not None:
+    if order.paid_at is not None or link.paid_at is not None:
         raise Refused(_PAID)
     if link.revoked_at is not None:
-        raise LinkExpired("The shop has withdrawn this link.")
+        raise LinkExpired(WITHDRAWN)
     if link.expires_at <= now:
-        raise LinkExpired("This payment link has expired. Nothing was taken.")
-    if link.due != order.due:
-        raise LinkExpired("The order has changed since this link was made. Nothing was taken.")
+        raise LinkExpired(N_("This payment link has expired. Nothing was taken."))
+    try:
+        attempt = session.get_one(Attempt, link.attempt_id)
+        _check_purpose(session, attempt, order, Purpose(link.purpose), link.due)
+    except _Changed as error:
+        raise LinkExpired(N_("The order has changed since this link was made. Nothing was taken.")) from error
 
 
 def start_paying(session: Session, link: PaymentLink, order: Order, now: datetime) -> None:
-    """Reserve the order for this link while the provider takes the money. `order` must be locked.
+    """Reserve the order for this link while the provider takes the money. `order` must be locked. Raises BeingPaid.
 
     The same link may start again (a double click, a reload): the provider knows its idempotency key.
     """
     check_payable(session, link, order, now)
     if order.paying_link not in {None, link.key} and order.paying_until is not None and order.paying_until > now:
-        raise Refused("This order is being paid with another link at this moment. Look again in a minute.")
+        raise BeingPaid(N_("This order is being paid with another link at this moment. Look again in a minute."))
     order.paying_link, order.paying_until = link.key, now + PAYING_LASTS
 
 
+def keep_page(link: PaymentLink, order: Order, provider: str, page: Hosted, now: datetime) -> None:
+    """The provider has made its page for this link; the order is kept for it for a while."""
+    link.provider, link.hosted_id, link.hosted_url, link.hosted_until = provider, page.id, page.url, page.until
+    link.look_at, link.looks = now + LOOKED_AT_EVERY[0], 1
+    keep_order(link, order, now)
+
+
+def keep_order(link: PaymentLink, order: Order, now: datetime) -> None:
+    """Nothing else may take the money for a while: it may be moving on this link's page."""
+    order.paying_link, order.paying_until = link.key, now + PAGE_KEEPS_ORDER
+
+
+def keep_for_money(link: PaymentLink, order: Order, now: datetime) -> None:
+    """Money may have moved on this link's page: nothing else may take any until that is known."""
+    order.paying_link, order.paying_until = link.key, now + MONEY_KEEPS_ORDER
+
+
+def is_overdue(link: PaymentLink, now: datetime) -> bool:
+    """Whether the provider should have said by now what became of the page."""
+    return now > (link.hosted_until or link.created_at) + LOOKED_AT_AFTER_CLOSING
+
+
+def is_given_up(link: PaymentLink, now: datetime) -> bool:
+    """Whether nobody waits any more for what the provider says of the page."""
+    return now > (link.hosted_until or link.created_at) + MONEY_KEEPS_ORDER
+
+
+def nothing_moved(link: PaymentLink, order: Order, now: datetime, *, is_final: bool) -> None:
+    """The provider says that its page has taken nothing, and when that `is_final`, that it never will."""
+    if is_final:
+        link.look_at = None
+    if is_final or not link.is_open_at_provider(now):
+        let_go(link, order)
+    elif order.paying_link == link.key and order.paying_until is not None:
+        order.paying_until = min(order.paying_until, now + PAGE_KEEPS_ORDER)
+
+
+def let_go(link: PaymentLink, order: Order) -> None:
+    """This link does not take the money now; other ways may."""
+    if order.paying_link == link.key:
+        order.paying_link = order.paying_until = None
+
+
 def finish_paying(link: PaymentLink, order: Order, payment: str, now: datetime) -> None:
+    """The link has done its work. Told again, nothing changes."""
     link.paid_at, link.payment = link.paid_at or now, payment
+    link.hosted_until, link.look_at = min(link.hosted_until or now, now), None
     order.paying_link = order.paying_until = None
 
 
-def _check_unpaid(session: Session, order: Order) -> None:
-    if order.paid_at is not None:
+def has_completed(session: Session, order: Order) -> bool:
+    """Whether links took what was missing, so that the order is paid by several payments together.
+
+    What a first leg took is not known everywhere, so a rest is believed; unless the order has come to another amount
+    since. A difference is added to what others have told of.
+    """
+    paid = sa.select(PaymentLink).filter_by(order_id=order.id, currency=order.currency)
+    done = session.scalars(paid.where(PaymentLink.paid_at.is_not(None))).all()
+    if any(each.purpose == Purpose.REST and each.of_amount in {order.amount, None} for each in done):
+        return True
+    differences = [each.amount for each in done if each.purpose == Purpose.DIFFERENCE]
+    return bool(differences) and ledger.told_beside_links(session, order) + sum(differences) >= order.amount
+
+
+def revoke(link: PaymentLink, now: datetime) -> None:
+    """Withdraw a link for good; its page is closed by the worker."""
+    if link.paid_at is None:
+        link.revoked_at = link.revoked_at or now
+        look_again(link, now)
+
+
+def revoke_all(session: Session, order: Order, now: datetime, attempt: Attempt | None = None) -> None:
+    """Withdraw every link of this order that has not been paid, for instance because the order was paid otherwise.
+
+    With an attempt, only links that its own visitor may have made.
+    """
+    theirs = PaymentLink.order_id == order.id
+    if attempt is not None:
+        theirs = PaymentLink.attempt_id.in_(sa.select(Attempt.id).where(attempts.kin(session, attempt)))
+    session.execute(
+        sa.update(PaymentLink)
+        .where(theirs, PaymentLink.paid_at.is_(None), PaymentLink.revoked_at.is_(None))
+        # Its page may still be open at the provider: the worker closes it.
+        .values(revoked_at=now, look_at=sa.case((PaymentLink.hosted_id.is_not(None), now), else_=None), looks=0)
+    )
+
+
+def revoke_outdated(session: Session, attempt: Attempt, now: datetime) -> None:
+    """Withdraw the links of this attempt's order that ask for what it came to before the shop signed a new amount."""
+    order = attempts.order_of(session, attempt)
+    if order is None or not order.is_verified or order.paid_at is not None:
+        return
+    for link in session.scalars(sa.select(PaymentLink).filter_by(order_id=order.id, paid_at=None, revoked_at=None)):
+        if _is_outdated(link, order, ledger.balance(session, order).missing):
+            link.revoked_at = now
+            if link.hosted_id is not None:
+                look_again(link, now)
+
+
+def open_pages(session: Session, attempt: Attempt) -> list[PaymentLink]:
+    """The links for this attempt's order whose page may still take money, or may have taken some: also a closed one."""
+    mine = _of_kin(session, attempt).where(PaymentLink.paid_at.is_(None))
+    is_open = sa.and_(PaymentLink.hosted_id.is_not(None), PaymentLink.look_at.is_not(None))
+    return list(session.scalars(mine.where(is_open).order_by(PaymentLink.id)))
+
+
+def is_other_paying(session: Session, attempt: Attempt, link: PaymentLink, now: datetime) -> bool:
+    """Whether a link for another basket of the same order is taking its money at this moment."""
+    theirs = _of_kin(session, attempt).join(Order, Order.id == PaymentLink.order_id)
+    is_paying = sa.and_(Order.paying_link == PaymentLink.key, Order.paying_until > now)
+    return session.scalar(theirs.where(Order.id != link.order_id, is_paying).limit(1)) is not None
+
+
+def _of_kin(session: Session, attempt: Attempt) -> sa.Select[PaymentLink]:
+    made_for = sa.select(PaymentLink).join(Attempt, Attempt.id == PaymentLink.attempt_id)
+    return made_for.where(attempts.kin(session, attempt))
+
+
+def mark_closed(link: PaymentLink, now: datetime) -> None:
+    """We have closed its page, so it takes nothing any more. What it took before is to be looked at."""
+    link.hosted_url, link.hosted_until = None, min(link.hosted_until or now, now)
+
+
+def is_over(link: PaymentLink, order: Order) -> bool:
+    """Whether the link may take nothing any more, so that its page is to be closed."""
+    return link.paid_at is None and (link.revoked_at is not None or order.paid_at is not None)
+
+
+def look_again(link: PaymentLink, now: datetime) -> None:
+    """Let the worker look at the page afresh: something may have happened there."""
+    link.look_at, link.looks = now, 0
+
+
+def claim_looks(session: Session, now: datetime, limit: int) -> list[PaymentLink]:
+    """Pages at which it is time to look: whose customer has not come back to tell, or whose link is over.
+
+    The next time is set at once, so that each is looked at by one worker.
+    """
+    query = sa.select(PaymentLink).where(PaymentLink.look_at <= now).order_by(PaymentLink.look_at).limit(limit)
+    due = list(session.scalars(query.with_for_update(skip_locked=True)))
+    for link in due:
+        first, longest = LOOKED_AT_EVERY
+        link.look_at = now + (LOOKED_AT_LATE_EVERY if is_overdue(link, now) else min(first * 2**link.looks, longest))
+        link.looks = min(link.looks + 1, 20)
+    return due
+
+
+def page_key(site: str, order: Order, link: PaymentLink) -> str:
+    """The idempotency key of the page that this link opens next. After a page has closed, the next is another one."""
+    key = f"unjam:{site}:{order.reference}:{link.key}" + (f":{link.hosted_id}" if link.hosted_id else "")
+    return key if len(key) <= _KEY_CHARS else "unjam:" + hashlib.sha256(key.encode()).hexdigest()
+
+
+def page_expiry(link: PaymentLink, now: datetime) -> datetime:
+    """When the provider's page is to close: with the link, within what providers allow."""
+    return min(max(link.expires_at, now + SHORTEST_PAGE), now + LONGEST_PAGE)
+
+
+def provider_for(profile: Profile, provider: str | None) -> str | None:
+    """The provider that takes payments by link for an attempt with this one: its own, else the first that can.
+
+    A setting `"links": false` says that a provider takes none; the shop's own endpoint does only with `"links": true`.
+    """
+    known = ((name, config) for name, config in profile.providers.items() if name in ADAPTERS)
+    able = [name for name, config in known if config.get("links", name != "shop")]
+    return provider if provider in able else next(iter(able), None)
+
+
+def takes_links(profile: Profile, provider: str | None) -> bool:
+    """Whether a payment link can be offered at all."""
+    return provider_for(profile, provider) is not None or profile.link_template is not None
+
+
+def own_page(profile: Profile, order: Order, due: Money) -> str | None:
+    """The shop's own page that takes this payment, where it has one. Amounts as 1234.50."""
+    if profile.link_template is None:
+        return None
+    digits = max(0, -int(due.major.as_tuple().exponent))
+    values = {"{order}": order.reference, "{amount}": f"{Decimal(due.major):.{digits}f}", "{currency}": due.currency}
+    address = profile.link_template
+    for place, value in values.items():
+        address = address.replace(place, quote(value, safe=""))
+    return address
+
+
+def _is_outdated(link: PaymentLink, order: Order, missing: Money | None) -> bool:
+    """Whether its sum is not the one it was made for. Of a rest, what the first leg took is not known everywhere."""
+    sums = {Purpose.WHOLE: order.due, Purpose.DIFFERENCE: missing}
+    return link.due != sums.get(Purpose(link.purpose), link.due)
+
+
+class _Changed(Refused):
+    """What the link is for does not fit the order any more."""
+
+
+def _check_purpose(session: Session, attempt: Attempt, order: Order, purpose: Purpose, due: Money) -> None:
+    """Raise Refused or _Changed unless the order is unpaid and this is a sum that it may ask for."""
+    if order.paid_at is not None or has_completed(session, order):
         raise Refused(_PAID)
-    if attempts.paid_legs(session, order):
-        raise Refused("Part of this order is paid already, and this link is for the whole. Nothing was taken by it.")
+    if transfers.is_announced(session, order, attempt):
+        raise Refused(_TRANSFER)
+    legs, missing = attempts.paid_legs(session, order), ledger.balance(session, order).missing
+    if not purpose.completes and (legs or missing is not None or ledger.is_begun(session, order)):
+        raise Refused(
+            N_("Part of this order is paid already, and this link is for the whole. Nothing was taken by it.")
+        )
+    if not _is_sum(order, purpose, due, missing) or (purpose is Purpose.REST and not legs and missing is None):
+        raise _Changed(N_("The order has changed since this link was made. Nothing was taken."))
+
+
+def _is_sum(order: Order, purpose: Purpose, due: Money, missing: Money | None) -> bool:
+    """Whether this is what the order may ask for. What a first leg took is not known to us everywhere."""
+    if not purpose.completes:
+        return due == order.due
+    if missing is not None or purpose is Purpose.DIFFERENCE:
+        return due == missing
+    return due.currency == order.currency and 0 < due.minor < order.amount

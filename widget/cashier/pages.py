@@ -1,0 +1,79 @@
+"""A page of the provider that takes one link's money: what became of it, and closing it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from sqlalchemy.orm import Session
+
+from widget import clock, links
+from widget.database import Database
+from widget.links import PaymentLink
+from widget.orders import Order
+from widget.providers import Answer, ChargeState, Provider, ProviderDown, ProviderRefused, adapter_for
+from widget.shops import Shop
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page that was made, as plain values to be used outside of transactions."""
+
+    key: str
+    hosted_id: str
+    provider: str | None
+    providers: Mapping[str, dict[str, Any]]
+    was_closed: bool
+
+    def is_last_of(self, link: PaymentLink) -> bool:
+        """Whether it was closed before it was looked at, and the link has opened no other since."""
+        return self.was_closed and self.hosted_id == link.hosted_id
+
+
+def page_of(session: Session, link: PaymentLink) -> Page | None:
+    """The page that this link has opened at the provider, unless it is known to have done its work."""
+    if link.hosted_id is None or link.paid_at is not None:
+        return None
+    order = session.get_one(Order, link.order_id)
+    shop = session.get_one(Shop, order.shop_id)
+    return Page(link.key, link.hosted_id, link.provider, shop.settled.providers, was_closed=link.hosted_url is None)
+
+
+def state_of(page: Page) -> Answer:
+    """With some providers looking is what takes the money; never on a page that was closed."""
+    try:
+        provider = adapter_for(page.provider, page.providers)
+        if provider is None:
+            return Answer(ChargeState.UNKNOWN, detail="The provider of this page is not configured any more.")
+        return provider.link_state(page.hosted_id)
+    except (ProviderDown, ProviderRefused) as error:
+        log.warning("payment_page_silent", provider=page.provider, reason=str(error))
+        return Answer(ChargeState.UNKNOWN, detail=str(error))
+
+
+def close(database: Database, page: Page) -> bool:
+    """Whether its page takes nothing any more. One that was paid stays as it is."""
+    if page.was_closed:
+        return True
+    try:
+        provider = adapter_for(page.provider, page.providers)
+        if provider is None:
+            return False
+        # Paid on it a moment ago? Then it is not ours to close.
+        provider.revoke(page.hosted_id)
+    except (ProviderDown, ProviderRefused) as error:
+        log.warning("payment_page_not_closed", provider=page.provider, reason=str(error))
+        return False
+    with database.write() as session:
+        links.mark_closed(links.by_key(session, page.key), clock.now())
+    return True
+
+
+def revoke(provider: Provider, hosted_id: str) -> None:
+    """Close a page that nobody was shown; if that fails it still is one that nobody was shown."""
+    try:
+        provider.revoke(hosted_id)
+    except (ProviderDown, ProviderRefused) as error:
+        log.warning("unseen_page_not_closed", reason=str(error))
