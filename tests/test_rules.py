@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from tests.conftest import Clock
 from widget.errors import LinkExpired, LinkInvalid
+from widget.language import known_locale
 from widget.look import MIN_CONTRAST, contrast, ink_on, readable_on, stylesheet
-from widget.money import Money, known_locale
+from widget.money import Money
 from widget.orders import OrderContext
 from widget.redaction import MASK, mask_all, mask_card_numbers, passes_luhn
 from widget.settings import Settings
