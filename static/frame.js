@@ -152,9 +152,14 @@ function start() {
   });
   body.addEventListener("unjam:retry", () => {
     post("retry");
+    calm();
     close();
   });
-  body.addEventListener("unjam:method", (event) => post("method", { method: detail(event).method }));
+  body.addEventListener("unjam:method", (event) => {
+    post("method", { method: detail(event).method });
+    // The customer goes on at the checkout: nothing is stuck, and the pill must not ask so over its Pay button.
+    calm();
+  });
   body.addEventListener("htmx:beforeSwap", (event) => {
     const swap = detail(event);
     // A failure that is not worded by us, a proxy's for instance, would take the place of what was typed.
@@ -426,7 +431,7 @@ function opening() {
   const head = offline.content.querySelector(".panel-head")?.cloneNode(true);
   const line = document.createElement("p");
   line.className = "panel-body soft";
-  line.textContent = panel.dataset.opening || "Opening payment help…";
+  line.textContent = panel.dataset.opening || "";
   const content = document.createDocumentFragment();
   content.append(...(head ? [head] : []), line);
   return content;
@@ -482,8 +487,9 @@ async function copy(button, text) {
   );
   if (!isCopied) return;
   button.dataset.label = button.textContent || "";
-  button.textContent = "Copied";
-  status.textContent = "Copied";
+  // The words of this page stand in it, so that they are in its reader's language.
+  button.textContent = panel.dataset.copied || "";
+  status.textContent = panel.dataset.copied || "";
   setTimeout(() => {
     button.textContent = button.dataset.label || "";
     delete button.dataset.label;
@@ -527,9 +533,10 @@ function reportSize() {
 
 /** The pill with the room around it that its shadow takes. */
 function pillCss() {
-  const { right, bottom } = getComputedStyle(pill);
+  // Its own side is the left one where the language runs from right to left.
+  const { insetInlineEnd, bottom } = getComputedStyle(pill);
   const around = (/** @type {string} */ inset) => 2 * (Number.parseFloat(inset) || 0);
-  return `${PILL}width:${pill.offsetWidth + around(right)}px;height:${pill.offsetHeight + around(bottom)}px;`;
+  return `${PILL}width:${pill.offsetWidth + around(insetInlineEnd)}px;height:${pill.offsetHeight + around(bottom)}px;`;
 }
 
 /** The host gives the panel its width; while the frame is still the pill's, the height would be that of a column. */

@@ -1,0 +1,163 @@
+"""The shopper takes a way out. One that pays is shown only after the provider was asked again."""
+
+import json
+
+from flask import Response, request
+from sqlalchemy.orm import Session
+
+from widget import cashier, clock, enquiry, links, offers, orders, signals
+from widget.errors import NotFound, Refused
+from widget.language import N_
+from widget.links import Purpose
+from widget.money import Money
+from widget.offers import OfferKind
+from widget.web import waiting
+from widget.web.context import services
+from widget.web.limits import by_link, limiter
+from widget.web.panel import calling, elsewhere, hours, knowledge, later, report, screen, transferring
+from widget.web.panel.blueprint import blueprint
+from widget.web.panel.case import Case, attempt_id_of, case_of, show
+from widget.web.panel.knowledge import Knowledge
+
+# These have a page of their own that takes the money, and look after one another.
+_BY_LINK = {OfferKind.PAYMENT_LINK, OfferKind.REST, OfferKind.DIFFERENCE}
+
+
+@blueprint.post("/help/<token>/choose/<kind>")
+@limiter.limit("60/minute", key_func=by_link)
+def choose(token: str, kind: str) -> Response:
+    if kind not in set(OfferKind):
+        raise NotFound(N_("There is no such way out."))
+    offer, attempt_id = OfferKind(kind), attempt_id_of(token)
+    is_clear = not offer.pays or _is_clear(offer, attempt_id)
+    is_renewed = is_clear and offer is OfferKind.METHOD and _renews(attempt_id, token)
+    with services().database.write() as session:
+        case = case_of(session, attempt_id, token)
+        if case.order is not None:
+            # Held before the offer is touched, as a payment does.
+            orders.locked(session, case.order.id)
+        known = knowledge.of(session, case)
+        if not is_clear or not known.offers(offer):
+            return screen.choices(session, case, checks=0, is_busy=not is_clear)
+        method = _method_of(known) if offer is OfferKind.METHOD else None
+        offers.choose(session, case.attempt, offer, known.now, choice=method)
+        signals.note(
+            session, case.attempt, "offer", known.now, kind=offer.value, **({"method": method} if method else {})
+        )
+        return _SCREENS[offer](session, known) if not is_renewed else _method(session, known, is_renewed=True)
+
+
+def _is_clear(offer: OfferKind, attempt_id: int) -> bool:
+    """Ask the provider, and close a page of its own that could still take the money. False: money may be moving."""
+    database, pace = services().database, services().pace
+    enquiry.ask(database, pace, attempt_id, fresh=True)
+    return offer in _BY_LINK or cashier.clear(database, pace, attempt_id, gives_up=offer is OfferKind.TRANSFER)
+
+
+def _renews(attempt_id: int, token: str) -> bool:
+    """Close what still waits for the customer before they pay by another method. Whether there was something.
+
+    The page that is open in the shop cannot go on with it, so only where its checkout can be opened anew.
+    """
+    if not waiting.is_waiting(attempt_id):
+        return False
+    with services().database.read() as session:
+        known = knowledge.of(session, case_of(session, attempt_id, token))
+        method = _method_of(known) if known.offers(OfferKind.METHOD) else None
+        if method is None or _checkout(known.case, method) is None:
+            return False
+    return waiting.let_go(attempt_id)
+
+
+def _retry(_session: Session, known: Knowledge) -> Response:
+    checkout = _checkout(known.case, known.case.attempt.method)
+    response = show("retry", known.case, checkout=checkout, warning=known.warning)
+    response.headers["HX-Trigger"] = "unjam:retry"
+    return response
+
+
+def _method(_session: Session, known: Knowledge, *, is_renewed: bool = False) -> Response:
+    """First the list of methods; with one chosen, how to go on with it.
+
+    `is_renewed`: what the open page of the shop had begun is closed, so the checkout has to be opened anew.
+    """
+    chosen = next((each for each in known.other_methods if each.id == _method_of(known)), None)
+    checkout = _checkout(known.case, chosen.id if chosen else None)
+    response = show(
+        "method",
+        known.case,
+        methods=known.other_methods,
+        chosen=chosen,
+        checkout=checkout,
+        is_renewed=is_renewed,
+        warning=known.warning,
+    )
+    if chosen is not None and not is_renewed:
+        response.headers["HX-Trigger"] = json.dumps({"unjam:method": {"method": chosen.id}})
+    return response
+
+
+def _method_of(known: Knowledge) -> str | None:
+    """The method that the shopper picked; where there is but one, that one."""
+    ids = [each.id for each in known.other_methods]
+    picked = request.form.get("method")
+    return picked if picked in ids else ids[0] if len(ids) == 1 else None
+
+
+def _payment_link(session: Session, known: Knowledge) -> Response:
+    return _link(session, known, Purpose.WHOLE, None)
+
+
+def _rest(session: Session, known: Knowledge) -> Response:
+    return _link(session, known, Purpose.REST, known.rest)
+
+
+def _difference(session: Session, known: Knowledge) -> Response:
+    return _link(session, known, Purpose.DIFFERENCE, known.truth.missing)
+
+
+def _link(session: Session, known: Knowledge, purpose: Purpose, due: Money | None) -> Response:
+    case = known.case
+    if case.order is None:
+        raise Refused(N_("The amount of this order is not known. Report it, and a person will help."))
+    order = orders.locked(session, case.order.id)
+    link = links.link_for(session, case.shop, case.attempt, order, clock.now(), purpose, due)
+    paid = [known.label_of(each.method) for each in known.legs if each.method]
+    address = services().addresses.pay(link)
+    return show("payment_link", case, link=link, address=address, purpose=purpose.value, paid=paid)
+
+
+def _person(_session: Session, known: Knowledge) -> Response:
+    profile = known.profile
+    return show(
+        "person",
+        known.case,
+        is_open=profile.is_open(known.now),
+        closes_at=hours.closes_at(profile, known.now),
+        opens_at=hours.opens_at(profile, known.now),
+        ticket=known.ticket,
+        calls_back=known.offers(OfferKind.CALL_BACK),
+    )
+
+
+def _report(session: Session, known: Knowledge) -> Response:
+    return report.form(session, known.case)
+
+
+def _checkout(case: Case, method: str | None) -> str | None:
+    return case.shop.settled.checkout_for(case.order.reference, method or "") if case.order else None
+
+
+_SCREENS = {
+    OfferKind.RETRY: _retry,
+    OfferKind.METHOD: _method,
+    OfferKind.DEVICE: elsewhere.offered,
+    OfferKind.PAYMENT_LINK: _payment_link,
+    OfferKind.TRANSFER: transferring.offered,
+    OfferKind.REST: _rest,
+    OfferKind.DIFFERENCE: _difference,
+    OfferKind.PERSON: _person,
+    OfferKind.CALL_BACK: calling.offered,
+    OfferKind.LATER: later.offered,
+    OfferKind.REPORT: _report,
+}
