@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from html.parser import HTMLParser
 
 import pytest
@@ -12,21 +13,22 @@ from sqlalchemy.orm import Session
 
 from tests.cast import PACE, Cast
 from tests.conftest import Clock
-from widget import casework, charges, clock, followups, letters, tickets
+from widget import casework, charges, clock, followups, handovers, holds, letters, payments, tickets, watches
 from widget.addresses import Addresses
 from widget.database import Database
 from widget.followups import FollowUp, Kind
+from widget.holds import Hold
 from widget.look import contrast
 from widget.mail import OutgoingMail
 from widget.money import Money
+from widget.payments import Source, Told
 from widget.providers import Answer, ChargeState
 from widget.tickets import Status, Ticket
 from widget.tokens import Tokens
 
 ADDRESSES = Addresses("https://help.example.com", Tokens("a key for tests of the letters only"))
 STATES = [None, *ChargeState]
-# The e-mail about an interruption follows an attempt, all others a ticket.
-OF_TICKETS = [kind for kind in Kind if kind is not Kind.INTERRUPTED]
+OF_TICKETS = [kind for kind in Kind if kind not in {Kind.INTERRUPTED, Kind.OUTCOME, Kind.LATER, Kind.DEVICE}]
 
 
 @pytest.fixture
@@ -334,3 +336,126 @@ def test_the_mail_about_an_interruption_tells_of_the_charge_and_leads_to_the_hel
     case = "You have not been charged" if state is ChargeState.NOT_CHARGED else "Please do not pay again"
     assert case in flat(mail.text)
     assert case in flat(Words(mail.html).words)
+
+
+ZAR = Money(124900, "ZAR")
+
+
+def outcome(session: Session, cast: Cast, answer: Answer, facts: dict[str, str] | None = None) -> OutgoingMail:
+    """The mail about an attempt that was in doubt until this answer came."""
+    attempt = cast.attempt()
+    attempt.facts = facts or {}
+    watches.start(session, attempt, clock.now())
+    charges.record(session, attempt, answer, clock.now())
+    casework.charge_known(session, attempt, answer.state, clock.now(), is_told=False)
+    return letters.compose(session, session.scalars(sa.select(FollowUp)).one(), ADDRESSES, clock.now())
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (Answer(ChargeState.NOT_CHARGED), "No money was taken for order D-1001"),
+        (Answer(ChargeState.NOT_CHARGED, is_reversed=True), "Your statement may still show it for 3 to 10 days"),
+        (Answer(ChargeState.HELD, money=ZAR), "Please do not pay again; the shop completes or releases it"),
+        (Answer(ChargeState.CHARGED, money=Money(100000, "ZAR")), "is still to be paid"),
+    ],
+)
+def test_the_outcome_says_in_both_forms_what_became_of_the_money_and_holds_no_payment_link(
+    session: Session, cast: Cast, answer: Answer, words: str
+) -> None:
+    mail = outcome(session, cast, answer)
+
+    for said in (flat(mail.text), flat(Words(mail.html).words)):
+        assert words in said
+        assert "We kept asking, and now we know." in said
+    assert not any(way in mail.text + mail.html for way in ("/pay/", "/again/"))
+    assert not mail.asks_for_payment
+
+
+def test_the_figures_of_a_wrong_amount_are_both_told(session: Session, cast: Cast) -> None:
+    mail = outcome(session, cast, Answer(ChargeState.CHARGED, money=Money(100000, "ZAR")))
+    paid, missing = (Money(minor, "ZAR").shown("en") for minor in (100000, 24900))
+
+    assert f"{paid} of {ZAR.shown('en')} was taken. {missing} is still to be paid." in flat(mail.text)
+
+
+def test_who_paid_after_all_is_told_so_with_the_reference(session: Session, cast: Cast) -> None:
+    attempt = cast.attempt()
+    watches.start(session, attempt, clock.now())
+    told = Told("k", Source.PROVIDER, ZAR, payment="pi_1")
+    payments.record(session, cast.shop, cast.order(), told, PACE, clock.now())
+    mail = letters.compose(session, session.scalars(sa.select(FollowUp)).one(), ADDRESSES, clock.now())
+
+    assert mail.subject == "You have paid: your payment at Karoo, order D-1001"
+    assert "You need do nothing. Please do not pay again. The reference of your payment is pi_1." in flat(mail.text)
+    assert Words(mail.html).links == []
+
+
+def test_who_paid_twice_is_told_what_is_known_and_no_refund_is_promised(session: Session, cast: Cast) -> None:
+    cast.attempt()
+    for name in ("pi_1", "pi_2"):
+        told = Told(name, Source.PROVIDER, ZAR, payment=name)
+        payments.record(session, cast.shop, cast.order(), told, PACE, clock.now())
+    mail = letters.compose(session, session.scalars(sa.select(FollowUp)).one(), ADDRESSES, clock.now())
+
+    for said in (flat(mail.text), flat(Words(mail.html).words)):
+        assert "It looks as if you paid twice" in said
+        assert f"{ZAR.shown('en')}, payment pi_2" in said
+        assert "A person looks into it by Nov 21, 2026" in said
+        assert "refund" not in said.lower()
+
+
+def later(session: Session, cast: Cast, charge: ChargeState) -> FollowUp:
+    attempt, now = cast.attempt(charge=charge), clock.now()
+    dates = {"until": now, "remind_at": now, "created_at": now}
+    hold = Hold(order_id=attempt.order_id, attempt_id=attempt.id, email="kim@example.com", **dates)
+    session.add(hold)
+    session.flush()
+    about = f"hold:{hold.id}:{int(now.timestamp())}"
+    followups.owe_to_attempt(session, attempt, Kind.LATER, about=about, due_at=now, now=now)
+    return session.scalars(sa.select(FollowUp)).one()
+
+
+@pytest.mark.parametrize("charge", list(ChargeState))
+def test_a_reminder_that_was_asked_for_leads_to_paying_only_when_nothing_was_charged(
+    session: Session, cast: Cast, charge: ChargeState
+) -> None:
+    mail = letters.compose(session, later(session, cast, charge), ADDRESSES, clock.now())
+
+    assert mail.recipient == "kim@example.com"
+    assert mail.asks_for_payment is (charge is ChargeState.NOT_CHARGED)
+    assert bool(Words(mail.html).links) is (charge is ChargeState.NOT_CHARGED)
+
+
+def test_a_reminder_for_which_another_time_was_asked_is_taken_back(session: Session, cast: Cast, clock: Clock) -> None:
+    follow_up = later(session, cast, ChargeState.NOT_CHARGED)
+    assert followups.reason_to_cancel(session, follow_up, clock.now) is None
+    hold = holds.seen_by(session, cast.attempt(), cast.order())
+    assert hold is not None
+    clock.forward(timedelta(hours=1))
+    hold.remind_at = clock.now
+    assert followups.reason_to_cancel(session, follow_up, clock.now) == "another time was asked for"
+
+
+def test_the_link_to_another_device_tells_a_stranger_nothing_of_the_order(session: Session, cast: Cast) -> None:
+    attempt = cast.attempt()
+    hand_over = handovers.send(session, attempt, "kim@example.com", clock.now())
+    now = clock.now()
+    followups.owe_to_attempt(session, attempt, Kind.DEVICE, about=hand_over.key, due_at=now, now=now)
+    follow_up = session.scalars(sa.select(FollowUp)).one()
+    mail = letters.compose(session, follow_up, ADDRESSES, clock.now())
+
+    assert (mail.recipient, Words(mail.html).links) == ("kim@example.com", [ADDRESSES.continue_on(hand_over)])
+    assert "D-1001" not in mail.subject + mail.text + mail.html
+    assert followups.reason_to_cancel(session, follow_up, hand_over.expires_at) == "the link is over"
+
+
+@pytest.mark.parametrize(("tongue", "direction"), [("de", "ltr"), ("ar", "rtl"), ("xx", "ltr")])
+def test_a_mail_says_in_which_language_and_direction_it_is(
+    session: Session, cast: Cast, tongue: str, direction: str
+) -> None:
+    mail = outcome(session, cast, Answer(ChargeState.NOT_CHARGED), {"language": tongue})
+
+    assert f'dir="{direction}"' in mail.html.split("<head>")[0]
+    assert mail.language == ("en" if tongue == "xx" else tongue)
+    assert ("\u2068D-1001\u2069" in mail.text) is (direction == "rtl")

@@ -12,7 +12,7 @@ from tests.cast import PACE, Cast
 from tests.conftest import Clock
 from tests.fake_provider import FakeProvider
 from tests.mailserver import MailServer
-from widget import casework, followups, payments, tickets
+from widget import casework, followups, holds, payments, tickets
 from widget.database import Database
 from widget.followups import Delivery, FollowUp, Kind
 from widget.money import Money
@@ -130,6 +130,44 @@ def test_no_reminder_while_money_may_have_moved(
     clock.forward(followups.POSTPONED_BY)
     worker.work_once()
     assert len(smtp.messages) == 2
+
+
+def test_a_reminder_of_which_nobody_ever_knows_is_given_up_and_an_agent_told(
+    worker: Worker, ticket: Ticket, smtp: MailServer, provider: FakeProvider, clock: Clock, database: Database
+) -> None:
+    worker.work_once()
+    provider.status = "processing"
+    clock.forward(DAY)
+    for _ in range(followups.MOST_POSTPONED + 1):
+        worker.work_once()
+        clock.forward(followups.POSTPONED_BY)
+
+    assert len(smtp.messages) == 1
+    assert follow_up(database, Kind.REMINDER).cancelled_because == followups.NOT_CERTAIN
+    with database.read() as session:
+        notes = [each.body for each in tickets.messages_of(session, ticket, notes=True)]
+    assert any("For two days nobody could say" in body for body in notes)
+
+
+def test_who_asked_to_be_reminded_is_written_to_in_time_and_asked_for_nothing_while_money_may_have_moved(
+    worker: Worker, smtp: MailServer, provider: FakeProvider, clock: Clock, database: Database
+) -> None:
+    with database.write() as session:
+        cast = Cast(session, profile={"hold_hours": 48, "providers": {"demo": {"url": provider.url}}})
+        attempt = cast.attempt()
+        at = clock.now + timedelta(hours=2)
+        order, email = cast.order(), "kim@example.com"
+        hold = holds.keep(session, cast.shop, attempt, order, email=email, remind_at=at, now=clock.now)
+        about = f"hold:{hold.id}:{int(at.timestamp())}"
+        followups.owe_to_attempt(session, attempt, Kind.LATER, about=about, due_at=at, now=clock.now)
+    provider.status = "processing"
+    clock.forward(timedelta(hours=2))
+    worker.work_once()
+
+    (mail,) = smtp.messages
+    assert mail["To"] == "kim@example.com"
+    assert "We do not know yet if you were charged" in text_of(mail)
+    assert "/help/" not in text_of(mail)
 
 
 def test_a_charge_the_provider_reports_at_the_last_moment_ends_the_reminder_and_solves_the_ticket(

@@ -4,6 +4,7 @@ import re
 import textwrap
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 
 from css_inline import CSSInliner
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
@@ -11,16 +12,20 @@ from jinja2.utils import urlize
 from markupsafe import Markup
 from sqlalchemy.orm import Session
 
-from widget import attempts, charges, followups, tickets
+from widget import attempts, certainty, charges, followups, language, tickets, transfers
 from widget.addresses import Addresses
 from widget.agents import Agent
 from widget.attempts import Attempt, Stage
+from widget.certainty import Truth
 from widget.charges import Charge
 from widget.followups import FollowUp, Kind
+from widget.handovers import HandOver
+from widget.holds import Hold
+from widget.language import N_, Said, counted, say
 from widget.look import ink_on, readable_on
 from widget.mail import OutgoingMail
 from widget.moments import moment
-from widget.money import Money, locale_for
+from widget.money import Money
 from widget.orders import Order
 from widget.paths import STATIC, TEMPLATES
 from widget.providers import ChargeState
@@ -36,24 +41,63 @@ _LIGHT_SURFACE, _DARK_SURFACE = "#ffffff", "#181c22"
 # An unsigned order number is whatever somebody typed; only what looks like one is sent to a stranger's address.
 _ORDER_NUMBER = re.compile(r"[\w#-][\w#/-]{0,39}\Z", re.ASCII)
 
-# The first words of a mail are about the money: a title, and what follows from it. Only what the provider has said.
+# The first words of a mail are about the money: a title, and what follows from it, of an order with a number and of one
+# without. Only what the provider has said.
 _CHARGE_WORDS = {
-    ChargeState.NOT_CHARGED: ("You have not been charged", "No money was taken for {what}, as of {at}."),
-    ChargeState.CHARGED: ("You have been charged{amount}", "The payment arrived. Please do not pay again."),
+    ChargeState.NOT_CHARGED: (
+        N_("You have not been charged"),
+        N_("No money was taken for order {order}, as of {at}."),
+        N_("No money was taken for this order, as of {at}."),
+    ),
+    ChargeState.CHARGED: (
+        N_("You have been charged"),
+        N_("The payment arrived. Please do not pay again."),
+        N_("The payment arrived. Please do not pay again."),
+    ),
     ChargeState.HELD: (
-        "The money is reserved, not taken",
-        "Your bank holds the amount for {what}. Please do not pay again; the shop completes or releases it.",
+        N_("The money is reserved, not taken"),
+        N_("Your bank holds the amount for order {order}. Please do not pay again; the shop completes or releases it."),
+        N_("Your bank holds the amount for this order. Please do not pay again; the shop completes or releases it."),
     ),
     ChargeState.UNKNOWN: (
-        "We do not know yet if you were charged",
-        "The payment provider has not given a final answer. Please do not pay again until it has.",
+        N_("We do not know yet if you were charged"),
+        N_("The payment provider has not given a final answer. Please do not pay again until it has."),
+        N_("The payment provider has not given a final answer. Please do not pay again until it has."),
     ),
 }
-_PAID_WORDS = ("Your order is paid", "There is nothing left to pay.")
+_CHARGED_AN_AMOUNT = N_("You have been charged {amount}")
+_PAID_WORDS = (N_("Your order is paid"), N_("There is nothing left to pay."))
+_YOU_HAVE_PAID = N_("You have paid")
+_OUTCOME = N_("{outcome}: your payment at {shop}")
+_OUTCOME_OF_NUMBER = N_("{outcome}: your payment at {shop}, order {order}")
 _PART_PAID_WORDS = (
-    "Part of your order is paid",
-    "The other part is not paid, as far as we know. Please do not pay the whole amount.",
+    N_("Part of your order is paid"),
+    N_("The other part is not paid, as far as we know. Please do not pay the whole amount."),
 )
+_MISSING_WORDS = N_("{paid} of {due} was taken. {missing} is still to be paid. Please do not pay the whole amount.")
+_BECAUSE_REPORTED = N_(
+    "{shop} sends you this e-mail because a payment problem was reported with your address. "
+    "If that was not you, you need not do anything."
+)
+_BECAUSE = {
+    Kind.INTERRUPTED: N_(
+        "{shop} sends you this e-mail because a payment for your order was interrupted. "
+        "If that was not you, you need not do anything."
+    ),
+    Kind.OUTCOME: N_(
+        "{shop} sends you this e-mail because it was not clear whether a payment for your order went through. "
+        "If that was not you, you need not do anything."
+    ),
+    Kind.PAID_TWICE: N_("{shop} sends you this e-mail because your order was paid."),
+    Kind.LATER: N_(
+        "{shop} sends you this e-mail because a reminder of an order was asked for with your address. "
+        "If that was not you, you need not do anything."
+    ),
+    Kind.DEVICE: N_(
+        "{shop} sends you this e-mail because somebody who pays an order there asked for it with your address. "
+        "If that was not you, you need not do anything."
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +113,14 @@ class Case:
     order: Order | None
     due: Money | None
     charge: Charge | None
+    truth: Truth
     message: Message | None
     agent: Agent | None
-    charge_state: ChargeState
+    hold: Hold | None
+    hand_over: HandOver | None
     is_part_paid: bool
+    # The customer says that a bank transfer is on its way.
+    is_on_its_way: bool
     now: datetime
 
     @property
@@ -83,21 +131,26 @@ class Case:
     def is_good_news(self) -> bool:
         if self.is_part_paid:
             return False
-        return self.is_paid or self.charge_state in {ChargeState.CHARGED, ChargeState.NOT_CHARGED}
+        return self.is_paid or self.truth.state in {ChargeState.CHARGED, ChargeState.NOT_CHARGED}
 
     @property
     def charge_title(self) -> str:
-        return self._charge_words(0)
+        if self.is_paid or self.is_part_paid:
+            return self.say(_PAID_WORDS[0] if self.is_paid else _PART_PAID_WORDS[0])
+        charged = self.truth.money
+        if self.truth.state is ChargeState.CHARGED and charged is not None:
+            return self.say(Said(_CHARGED_AN_AMOUNT, {"amount": charged}))
+        return self.say(_CHARGE_WORDS[self.truth.state][0])
 
     @property
     def charge_text(self) -> str:
-        return self._charge_words(1)
+        return " ".join(self.say(each) for each in self._charge_sentences())
 
     @property
     def may_try_again(self) -> bool:
         """Nobody is led to pay twice: only an unpaid order of which nothing was charged may be tried again."""
-        is_unpaid = self.order is not None and not self.is_paid and not self.is_part_paid
-        return is_unpaid and self.charge_state is ChargeState.NOT_CHARGED
+        is_unpaid = self.order is not None and not self.is_paid and not self.is_part_paid and not self.is_on_its_way
+        return is_unpaid and self.truth.state is ChargeState.NOT_CHARGED
 
     @property
     def order_number(self) -> str | None:
@@ -127,27 +180,79 @@ class Case:
         return money.shown(self.locale)
 
     def at(self, instant: datetime) -> str:
-        return moment(instant, self.profile.time_zone, self.locale)
+        return moment(instant, self.profile.time_zone, self.locale, str(self.attempt.facts.get("time_zone") or ""))
 
-    def _charge_words(self, part: int) -> str:
-        words = _CHARGE_WORDS[self.charge_state]
-        if self.is_paid or self.is_part_paid:
-            words = _PAID_WORDS if self.is_paid else _PART_PAID_WORDS
-        charged = _money_of(self.charge)
-        return words[part].format(
-            what=f"order {self.order_number}" if self.order_number else "this order",
-            at=self.at(self.charge.answered_at) if self.charge else "",
-            amount=f" {self.shown(charged)}" if charged else "",
+    @property
+    def call_at(self) -> datetime | None:
+        """When the customer is called, if they asked for that and it is still to come."""
+        at = self.ticket.call_at if self.ticket else None
+        return at if at is not None and at > self.now else None
+
+    @property
+    def outcome_title(self) -> str:
+        return self.say(_YOU_HAVE_PAID) if self.is_paid else self.charge_title
+
+    @property
+    def outcome_subject(self) -> str:
+        """The first words of the outcome, with what it is about."""
+        values = {"outcome": self.outcome_title, "shop": self.shop.name, "order": self.order_number}
+        return self.say(Said(_OUTCOME_OF_NUMBER if self.order_number else _OUTCOME, values))
+
+    def has_facts(self, kind: Kind) -> bool:
+        """Whether the mail names the order: not in one that goes to an address that anybody may have typed."""
+        return kind is not Kind.DEVICE
+
+    def say(self, said: Said | str) -> str:
+        return say(said, self.locale)
+
+    def because(self, kind: Kind) -> str:
+        """Why this mail comes to this address."""
+        return self.say(Said(_BECAUSE.get(kind, _BECAUSE_REPORTED), {"shop": self.shop.name}))
+
+    def _charge_sentences(self) -> list[Said]:
+        if self.is_paid:
+            return [Said(_PAID_WORDS[1])]
+        if self.truth.missing is not None and self.truth.money is not None and self.due is not None:
+            figures = {"paid": self.truth.money, "due": self.due, "missing": self.truth.missing}
+            return [Said(_MISSING_WORDS, figures)]
+        if self.is_part_paid:
+            return [Said(_PART_PAID_WORDS[1])]
+        _, of_number, without = _CHARGE_WORDS[self.truth.state]
+        values = {"order": self.order_number, "at": self.at(self.charge.answered_at) if self.charge else ""}
+        said = [Said(of_number if self.order_number else without, values)]
+        if self.truth.statement_days is not None:
+            said.append(_about_statement(*self.truth.statement_days, is_reversed=self.truth.is_reversed))
+        return said
+
+
+def _about_statement(first: int, last: int, *, is_reversed: bool) -> Said:
+    """How many days the money may stand on the statement."""
+    if is_reversed:
+        return counted(
+            "Your statement may still show it for {count} day; then it disappears.",
+            "Your statement may still show it for {first} to {count} days; then it disappears.",
+            last,
+            first=first,
         )
+    return counted(
+        "Your statement may show it for {count} day.",
+        "Your statement may show it for {first} to {count} days.",
+        last,
+        first=first,
+    )
 
 
 def compose(session: Session, follow_up: FollowUp, addresses: Addresses, now: datetime) -> OutgoingMail:
     """The mail of this follow-up, as of now. Nothing is stored, so a retry may say something newer."""
     kind, case = Kind(follow_up.kind), _case(session, follow_up, now)
     references = _references(session, follow_up)
-    asks_for_payment = case.may_try_again and kind in {Kind.RESOLVED, Kind.REMINDER}
+    asks_for_payment = case.may_try_again and kind in {Kind.RESOLVED, Kind.REMINDER, Kind.LATER}
+    templates = _templates(language.language_of(case.locale))
     context = {
         "case": case,
+        "kind": kind,
+        "lang": language.tag_of(case.locale),
+        "dir": language.direction(case.locale),
         "shop": case.shop,
         "ticket": case.ticket,
         **_links(case, addresses, asks_for_payment=asks_for_payment),
@@ -156,28 +261,29 @@ def compose(session: Session, follow_up: FollowUp, addresses: Addresses, now: da
     return OutgoingMail(
         mail_id=follow_up.mail_id,
         recipient=case.email,
-        subject=_TEMPLATES.get_template(f"{kind.value}/subject.txt").render(context).strip(),
-        text=_wrapped(_TEMPLATES.get_template(f"{kind.value}/body.txt").render(context)),
-        html=_INLINER.inline(_TEMPLATES.get_template(f"{kind.value}/body.html").render(context)),
+        subject=templates.get_template(f"{kind.value}/subject.txt").render(context).strip(),
+        text=_wrapped(templates.get_template(f"{kind.value}/body.txt").render(context)),
+        html=_INLINER.inline(templates.get_template(f"{kind.value}/body.html").render(context)),
         sender_name=case.shop.name,
         in_reply_to=references[-1] if references else None,
         references=references,
+        language=language.tag_of(case.locale),
         asks_for_payment=asks_for_payment,
     )
 
 
 def _links(case: Case, addresses: Addresses, *, asks_for_payment: bool) -> dict[str, str | None]:
     if case.ticket is None:
-        return {"help_link": addresses.help(case.attempt), "again_link": None}
+        return {
+            "help_link": addresses.help(case.attempt),
+            "again_link": addresses.help(case.attempt) if asks_for_payment else None,
+            "device_link": addresses.continue_on(case.hand_over) if case.hand_over else None,
+        }
     return {
         "status_link": addresses.status(case.ticket),
         "again_link": addresses.again(case.ticket) if asks_for_payment else None,
         "rate_link": addresses.rate(case.ticket),
     }
-
-
-def _money_of(charge: Charge | None) -> Money | None:
-    return Money(charge.amount, charge.currency) if charge and charge.amount and charge.currency else None
 
 
 def _case(session: Session, follow_up: FollowUp, now: datetime) -> Case:
@@ -188,21 +294,25 @@ def _case(session: Session, follow_up: FollowUp, now: datetime) -> Case:
     message = session.get_one(Message, follow_up.message_id) if follow_up.message_id else None
     if message is None and ticket is not None and follow_up.kind == Kind.RESOLVED:
         message = tickets.last_reply(session, ticket)
-    language = locale_for(str(attempt.facts.get("language") or ""), shop.settled.locale)
+    spoken = language.locale_for(str(attempt.facts.get("language") or ""), home=shop.settled.locale)
+    truth = certainty.truth_of(session, attempt, order, now)
     return Case(
         shop=shop,
         profile=shop.settled,
         ticket=ticket,
         attempt=attempt,
-        email=ticket.email if ticket else (order.customer_email or "" if order else ""),
-        locale=ticket.locale if ticket else language,
+        email=followups.recipient_of(session, follow_up),
+        locale=ticket.locale if ticket else spoken,
         order=order,
         due=order.due if order else attempt.due,
         charge=charge,
-        charge_state=charges.certain_state(session, attempt, order, now),
+        truth=truth,
         message=message,
         agent=session.get(Agent, message.agent_id) if message and message.agent_id else None,
-        is_part_paid=bool(attempts.paid_legs(session, order)) or bool(charge and charge.is_part_of(order)),
+        hold=followups.hold_of(session, follow_up) if follow_up.kind == Kind.LATER else None,
+        hand_over=followups.hand_over_of(session, follow_up) if follow_up.kind == Kind.DEVICE else None,
+        is_part_paid=certainty.is_part_paid(session, order) or bool(charge and charge.is_part_of(order)),
+        is_on_its_way=order is not None and transfers.is_announced(session, order, attempt),
         now=now,
     )
 
@@ -255,7 +365,9 @@ def _indented(words: str) -> str:
     return textwrap.indent(words.strip(), "  ")
 
 
-def _environment() -> Environment:
+@cache
+def _templates(tongue: str) -> Environment:
+    """The templates as they speak one language of ours."""
     environment = Environment(
         loader=FileSystemLoader([TEMPLATES / "mail", STATIC]),
         autoescape=select_autoescape(["html"]),
@@ -263,10 +375,13 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    is_rtl = language.direction(tongue) == "rtl"
     environment.filters |= {"paragraphs": paragraphs, "indented": _indented}
+    # A name or a number stays together in a sentence that runs the other way; `say` does the same with its values.
+    environment.filters["apart"] = lambda value: f"\u2068{value}\u2069" if is_rtl else value
+    language.teach(environment, tongue)
     return environment
 
 
-_TEMPLATES = _environment()
 # Rules for dark mode and phones cannot be inlined, so they stay in the head.
 _INLINER = CSSInliner(keep_at_rules=True, load_remote_stylesheets=False)

@@ -1,5 +1,6 @@
 """Tickets: the case that is opened when no offer helped, what was said in it, and where it stands."""
 
+import hashlib
 import secrets
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -9,9 +10,11 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from widget import attempts, orders
 from widget.agents import Agent, address_of
-from widget.attempts import Attempt
+from widget.attempts import Attempt, AttemptContext
 from widget.database import Base, Id, Instant, Key, Line, Text, add_once, to
 from widget.errors import Malformed, NotFound, Refused
+from widget.language import N_, Said
+from widget.ledger import Payment
 from widget.orders import Order
 from widget.redaction import mask_card_numbers
 from widget.shops import Shop
@@ -40,6 +43,21 @@ class Author(StrEnum):
     UNJAM = "unjam"
 
 
+class Topic(StrEnum):
+    """What a ticket is about that was not opened by a report."""
+
+    PAID_TWICE = "paid_twice"
+    REFUND = "refund"  # more was taken than the order is worth
+    CALL_BACK = "call_back"
+    DISPUTE = "dispute"  # the customer's bank takes the money back, or may do so
+    UNPROVEN = "unproven"  # only a page ties the payment to this order
+
+    @property
+    def outlasts_payment(self) -> bool:
+        """Whether it has to be worked on although the order is paid."""
+        return self in {Topic.PAID_TWICE, Topic.REFUND, Topic.DISPUTE, Topic.UNPROVEN}
+
+
 class Ticket(Base):
     __tablename__ = "tickets"
 
@@ -57,6 +75,10 @@ class Ticket(Base):
     answer_due_at: Mapped[Instant]
     answered_at: Mapped[Instant | None]
     changed_at: Mapped[Instant]
+    topic: Mapped[Key | None]
+    # Where and when to call back, as the customer asked.
+    phone: Mapped[Line | None]
+    call_at: Mapped[Instant | None]
 
     __table_args__ = (sa.Index("ix_tickets_queue", "shop_id", "status", "answer_due_at"),)
 
@@ -127,6 +149,31 @@ def open_for(
     return ticket, new is not None
 
 
+def open_for_agents(session: Session, shop: Shop, attempt: Attempt, locale: str, now: datetime) -> Ticket:
+    """The ticket of this attempt, opened where there is none: for agents, because nobody knows whom to write to."""
+    made = _insert(session, shop, attempt, "", locale, now)
+    return made or session.scalars(sa.select(Ticket).filter_by(attempt_id=attempt.id)).one()
+
+
+def open_about(session: Session, shop: Shop, order: Order, topic: Topic, locale: str, now: datetime) -> Ticket:
+    """The one ticket of this order about this topic, opened when there is none. The order must be locked.
+
+    It goes to the address that the shop signed, else to that of an earlier report; to nobody when none is known. Of an
+    order that nobody vouches for, only who reported the try that paid is known to be its customer.
+    """
+    known = sa.select(Ticket).filter_by(order_id=order.id, topic=topic.value).order_by(Ticket.id)
+    if (ticket := session.scalars(known.limit(1)).first()) is not None:
+        return ticket
+    attempt = _unreported(session, order) or _attempt_behind(session, shop, order, now)
+    email = order.customer_email or _address_of_reports(session, order)
+    made = _insert(session, shop, attempt, email, locale, now)
+    if made is None:  # somebody reports this attempt at this moment
+        made = session.scalars(sa.select(Ticket).filter_by(attempt_id=attempt.id)).one()
+    made.order_id, made.topic = order.id, topic.value
+    session.flush()
+    return made
+
+
 def by_reference(session: Session, reference: str, shop_ids: list[int]) -> Ticket:
     """A ticket of one of these shops. Raises NotFound, also for a ticket of any other shop."""
     ticket = session.scalar(sa.select(Ticket).where(Ticket.reference == reference, Ticket.shop_id.in_(shop_ids)))
@@ -144,8 +191,15 @@ def of_attempt(session: Session, attempt_id: int) -> Ticket | None:
 
 
 def unfinished_of(session: Session, order: Order) -> list[Ticket]:
+    """Tickets that a payment of the order ends, and that it concerns until then."""
     done = [status.value for status in Status if status.is_done]
-    return list(session.scalars(sa.select(Ticket).filter_by(order_id=order.id).where(Ticket.status.not_in(done))))
+    lasting = [topic.value for topic in Topic if topic.outlasts_payment]
+    open_ones = sa.select(Ticket).filter_by(order_id=order.id).where(Ticket.status.not_in(done))
+    return list(session.scalars(open_ones.where(sa.func.coalesce(Ticket.topic, "").not_in(lasting))))
+
+
+def about(session: Session, order: Order, topic: Topic) -> Ticket | None:
+    return session.scalars(sa.select(Ticket).filter_by(order_id=order.id, topic=topic.value).limit(1)).first()
 
 
 def order_of(session: Session, ticket: Ticket) -> Order | None:
@@ -204,7 +258,17 @@ def add_note(session: Session, ticket: Ticket, agent: Agent, words: str, now: da
 
 
 def add_system_note(session: Session, ticket: Ticket, words: str, now: datetime) -> Message:
+    """What Unjam has to say to agents."""
     return _say(session, ticket, Author.UNJAM, words, now, is_note=True)
+
+
+def note_once(session: Session, ticket: Ticket, words: str, now: datetime) -> bool:
+    """The same, unless just this was noted before. Returns whether it is news."""
+    same = sa.select(Message.id).filter_by(ticket_id=ticket.id, author=Author.UNJAM.value, body=words)
+    if session.scalar(same.limit(1)) is not None:
+        return False
+    add_system_note(session, ticket, words, now)
+    return True
 
 
 def hear(session: Session, ticket: Ticket, words: str, now: datetime) -> Message:
@@ -240,7 +304,8 @@ def words_of(text: str) -> str:
     """What a person typed, ready to keep: trimmed, without control characters or card numbers."""
     clean = "".join(char for char in text.replace("\r\n", "\n") if char == "\n" or char == "\t" or char >= " ")
     if len(clean) > MAX_WORDS_CHARS:
-        raise Malformed(f"Please use at most {MAX_WORDS_CHARS:,} characters; yours has {len(clean):,}.")
+        text = N_("Please use at most {most} characters; yours has {count}.")
+        raise Malformed(Said(text, {"most": MAX_WORDS_CHARS, "count": len(clean)}))
     return mask_card_numbers(clean.strip())
 
 
@@ -266,6 +331,30 @@ def _insert(session: Session, shop: Shop, attempt: Attempt, email: str, locale: 
         "changed_at": now,
     }
     return add_once(session, Ticket, values, unique=["attempt_id"])
+
+
+def _unreported(session: Session, order: Order) -> Attempt | None:
+    """The latest attempt at the order that has no ticket yet."""
+    free = sa.select(Attempt).filter_by(order_id=order.id).where(~sa.exists().where(Ticket.attempt_id == Attempt.id))
+    return session.scalars(free.order_by(Attempt.id.desc()).limit(1)).first()
+
+
+def _attempt_behind(session: Session, shop: Shop, order: Order, now: datetime) -> Attempt:
+    """An attempt that no page told of: somebody paid this order, and every ticket has an attempt."""
+    key = hashlib.sha256(f"unjam:behind:{shop.id}:{order.id}".encode()).hexdigest()[:32]
+    attempt = attempts.open_for(session, shop, AttemptContext(key=key), now)
+    attempt.order_id, attempt.amount, attempt.currency = order.id, order.amount, order.currency
+    attempts.settle(attempt)
+    session.flush()
+    return attempt
+
+
+def _address_of_reports(session: Session, order: Order) -> str:
+    theirs = sa.select(Ticket.email).filter_by(order_id=order.id).where(Ticket.email != "")
+    if not order.is_verified:
+        paid = sa.select(Payment.payment).where(Payment.order_id == order.id, Payment.payment.is_not(None))
+        theirs = theirs.join(Attempt, Attempt.id == Ticket.attempt_id).where(Attempt.payment.in_(paid))
+    return session.scalar(theirs.order_by(Ticket.id.desc()).limit(1)) or ""
 
 
 def _new_reference() -> str:
@@ -305,7 +394,7 @@ def _say(
 def _required(words: str) -> str:
     said = words_of(words)
     if not said:
-        raise Malformed("Write something first.")
+        raise Malformed(N_("Write something first."))
     return said
 
 

@@ -1,65 +1,130 @@
-"""The worker: digests beacons, notices silence and keeps the promises of follow-ups.
+"""The worker: digests beacons, notices silence, keeps the promises of follow-ups and asks and tells other servers.
 
-Any number may run; a crash repeats work, never loses it.
+Any number may run; a crash repeats work, never loses it. What talks to other people's servers runs in lanes of its own,
+mails among them, so that a slow one holds up neither the others nor the switch that notices silence.
 """
 
 import os
 import secrets
 import socket
 import threading
+import time
 from collections.abc import Callable
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import partial
 
 import structlog
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from widget import beacons, clock, deadlines, digest, enquiry, followups, letters, logs, pulses, silence
+from widget import (
+    beacons,
+    cashier,
+    clock,
+    deadlines,
+    digest,
+    enquiry,
+    followups,
+    guard,
+    health,
+    holds,
+    leases,
+    letters,
+    logs,
+    polling,
+    pulses,
+    ranking,
+    silence,
+    telling,
+)
 from widget.addresses import Addresses
 from widget.casework import Pace, pace_of
 from widget.database import Database
 from widget.followups import FollowUp, Kind
+from widget.hooks import Hook
 from widget.mail import NotWanted, Outbox, OutgoingMail, Post, SendFailed, outbox_for
 from widget.settings import Settings
 from widget.tokens import Tokens
+from widget.watches import Watch
 
 log = structlog.get_logger()
 
 IDLE_SECONDS = 1.0
-# After an error of the database, wait so that a restart of it is not met by a storm.
+# After an error a job rests, so that neither a bug nor a restart of the database is met by a storm.
 TROUBLE_SECONDS = 5.0
+# A question to a provider or a shop's server that is under way when we stop.
+LAST_ANSWER_SECONDS = 10.0
 TIDY_EVERY = timedelta(minutes=5)
+COUNT_EVERY = timedelta(minutes=1)
 # Pages without pulses are looked for more rarely: they have a minute more than the others anyway.
 LOOK_FOR_UNHEARD_EVERY = timedelta(seconds=10)
 
 
-class Worker:
-    """One loop over one database. `run` returns after `stop`, having given back what it had claimed."""
+@dataclass
+class Job:
+    """Something that is looked for in every round, or `every` so often. `run` returns whether there was any."""
 
-    def __init__(self, database: Database, outbox: Outbox, addresses: Addresses, pace: Pace, lease: timedelta) -> None:
+    name: str
+    run: Callable[[], object]
+    every: timedelta | None = None
+    ran_at: datetime | None = None
+    rests_until: float = 0.0
+
+    def is_due(self, now: datetime) -> bool:
+        """A clock that was set back makes it due."""
+        if time.monotonic() < self.rests_until:
+            return False
+        return self.every is None or self.ran_at is None or not timedelta() <= now - self.ran_at < self.every
+
+
+class Worker:
+    """Three lanes over one database. `run` returns after `stop`, having given back what it had claimed."""
+
+    def __init__(
+        self,
+        database: Database,
+        outbox: Outbox,
+        addresses: Addresses,
+        pace: Pace,
+        lease: timedelta,
+        *,
+        tells_internal: bool = False,
+    ) -> None:
         self._database, self._outbox, self._addresses, self._pace = database, outbox, addresses, pace
-        self._lease = lease
+        self._lease, self._tells_internal = lease, tells_internal
         self.name = f"{socket.gethostname()[:30]}:{os.getpid()}:{secrets.token_hex(4)}"
         self._stopping = threading.Event()
-        self._tidied_at = self._looked_at = clock.now()
+        self._looked_at = started_at = clock.now()
+        self._inward = [
+            Job("digest", self._digest),
+            Job("health", self._tally),
+            Job("silence", self._notice_silence),
+            Job("holds", partial(self._in_one, holds.release_due), COUNT_EVERY),
+            Job("transfers", partial(cashier.end_waiting, database), COUNT_EVERY),
+            Job("ranking", partial(self._in_one, ranking.count_due), COUNT_EVERY),
+            Job("tidy", self._tidy, TIDY_EVERY, ran_at=started_at),
+        ]
+        # A mail that speaks of money asks the provider first, and mail servers are slow.
+        self._mails = [Job("mails", self._send_due)]
+        self._outward = [
+            Job("webhooks", partial(cashier.heed_webhooks, database, pace)),
+            Job("watches", partial(enquiry.ask_due, database, pace, self.name, lease)),
+            Job("pages", partial(cashier.look_at_pages, database, pace)),
+            Job("feeds", partial(polling.ask_due_feeds, database, self.name, lease)),
+            Job("hooks", partial(telling.tell_due, database, self.name, lease, may_be_internal=tells_internal)),
+        ]
 
     def run(self) -> None:
         log.info("worker_started", worker=self.name)
-        while not self._stopping.is_set():
-            try:
-                is_busy = self.work_once()
-            except SQLAlchemyError as error:
-                log.error("worker_database_trouble", error=type(error).__name__)
-                self._stopping.wait(TROUBLE_SECONDS)
-                continue
-            except Exception as error:
-                # A bug in one row must not stop the mails of all others; the lease brings the row back later.
-                log.error("worker_unexpected", error=type(error).__name__, places=logs.places(error))
-                self._stopping.wait(TROUBLE_SECONDS)
-                continue
-            if not is_busy:
-                self._stopping.wait(IDLE_SECONDS)
+        lanes = {"inward": self._inward, "outward": self._outward}
+        beside = [threading.Thread(target=self._go_on, args=(jobs,), name=name) for name, jobs in lanes.items()]
+        for lane in beside:
+            lane.daemon = True
+            lane.start()
+        self._go_on(self._mails)
+        for lane in beside:
+            lane.join(LAST_ANSWER_SECONDS)
         self._give_back()
         log.info("worker_stopped", worker=self.name)
 
@@ -67,37 +132,64 @@ class Worker:
         self._stopping.set()
 
     def work_once(self) -> bool:
-        """One round. Returns whether there was anything to do, so that the next round should follow at once."""
-        digested = self._digest()
-        self._notice_silence()
+        """One round of all lanes. Returns whether there was anything to do, so that the next should follow at once."""
+        return self._round(self._inward) | self._round(self._mails) | self._round(self._outward)
+
+    def _go_on(self, jobs: list[Job]) -> None:
+        while not self._stopping.is_set():
+            if not self._round(jobs):
+                self._stopping.wait(IDLE_SECONDS)
+
+    def _round(self, jobs: list[Job]) -> bool:
+        is_busy = False
+        for job in jobs:
+            if job.is_due(clock.now()) and not self._stopping.is_set():
+                is_busy |= self._do(job)
+        return is_busy
+
+    def _do(self, job: Job) -> bool:
+        """One job, guarded: whatever is wrong with it, the others are done. Its rows come back with their lease."""
+        job.ran_at = clock.now()
+        try:
+            found = bool(job.run())
+        except SQLAlchemyError as error:
+            # Two who lock each other out, for instance, or the database is being restarted.
+            log.warning("job_put_off", job=job.name, error=type(error).__name__)
+        except Exception as error:
+            log.error("job_failed", job=job.name, error=type(error).__name__, places=logs.places(error))
+        else:
+            # What runs at intervals has done its share of this one.
+            return found and job.every is None
+        job.rests_until = time.monotonic() + TROUBLE_SECONDS
+        return False
+
+    def _in_one(self, count: Callable[[Session, datetime], object]) -> bool:
+        with self._database.write() as session:
+            return bool(count(session, clock.now()))
+
+    def _tally(self) -> int:
+        with self._database.write() as session:
+            return health.tally(session)
+
+    def _send_due(self) -> bool:
         with self._database.write() as session:
             claimed = followups.claim(session, self.name, clock.now(), lease=self._lease)
         if claimed:
             self._send_all(claimed)
-        self._tidy()
-        return bool(digested or claimed)
+        return bool(claimed)
 
     def _digest(self) -> int:
-        try:
-            with self._database.write() as session:
-                return digest.digest_all(session, self._pace, clock.now())
-        except OperationalError as error:
-            # Two who lock each other out, for instance. The beacons stay in the inbox, and the mails go on.
-            log.warning("digest_put_off", error=type(error.orig).__name__)
-            return 0
+        with self._database.write() as session:
+            return digest.digest_all(session, self._pace, clock.now())
 
     def _notice_silence(self) -> None:
         """Give a verdict about every page that is silent for too long, each in a transaction of its own."""
-        try:
-            with self._database.read() as session:
-                alive = pulses.revived(session, limit=silence.BATCH)
-                suspects = silence.suspects(session)
-                if not timedelta() <= clock.now() - self._looked_at < LOOK_FOR_UNHEARD_EVERY:
-                    self._looked_at = clock.now()
-                    suspects += silence.unheard(session)
-        except OperationalError as error:
-            log.warning("silence_put_off", error=type(error.orig).__name__)
-            return
+        with self._database.read() as session:
+            alive = pulses.revived(session, limit=silence.BATCH)
+            suspects = silence.suspects(session)
+            if not timedelta() <= clock.now() - self._looked_at < LOOK_FOR_UNHEARD_EVERY:
+                self._looked_at = clock.now()
+                suspects += silence.unheard(session)
         for pulse_id in alive:
             self._apart(partial(silence.withdraw, pulse_id=pulse_id))
         for suspect in suspects:
@@ -136,7 +228,7 @@ class Worker:
         except SendFailed as error:
             log.warning("mail_failed", follow_up=follow_up_id, is_permanent=error.is_permanent, detail=error.detail)
             self._note_failure(follow_up_id, error.detail, is_permanent=error.is_permanent)
-        except SQLAlchemyError:
+        except OperationalError:
             raise
         except Exception as error:
             # A letter that cannot be composed must not hold up the others; it ends where agents see it.
@@ -153,22 +245,21 @@ class Worker:
             kind = Kind(follow_up.kind)
             attempt_id = followups.attempt_id_of(session, follow_up)
         if kind.speaks_of_money:
-            enquiry.ask(self._database, self._pace, attempt_id)
+            enquiry.ask(self._database, self._pace, attempt_id, is_looked_at=False)
         if self._drop_if_unwanted(follow_up_id):
             return False
         with self._database.write() as session:
             follow_up = session.get_one(FollowUp, follow_up_id)
-            if kind.asks_for_payment and not followups.may_ask_for_payment(session, follow_up, clock.now()):
-                followups.postpone(follow_up, clock.now())
-                return False
-        return True
+            if not kind.asks_for_payment or followups.may_ask_for_payment(session, follow_up, clock.now()):
+                return True
+            return not followups.put_off(session, follow_up, clock.now())
 
     def _is_still_true(self, follow_up_id: int, mail: OutgoingMail) -> bool:
         """Asked right before the mail leaves: a payment may have come in since it was composed."""
         with self._database.read() as session:
             follow_up = session.get_one(FollowUp, follow_up_id)
             is_mine = followups.is_held_by(follow_up, self.name, clock.now())
-            if not is_mine or followups.reason_to_cancel(session, follow_up) is not None:
+            if not is_mine or followups.reason_to_cancel(session, follow_up, clock.now()) is not None:
                 return False
             return not (mail.asks_for_payment and followups.is_paid(session, follow_up))
 
@@ -177,35 +268,34 @@ class Worker:
             follow_up = session.get_one(FollowUp, follow_up_id)
             if not followups.is_held_by(follow_up, self.name, clock.now()):
                 return True
-            reason = followups.reason_to_cancel(session, follow_up)
+            reason = followups.reason_to_cancel(session, follow_up, clock.now())
             if reason is not None:
                 followups.mark_cancelled(follow_up, reason, clock.now())
             return reason is not None
 
     def _give_back_one(self, follow_up_id: int) -> None:
         with self._database.write() as session:
-            followups.release(session.get_one(FollowUp, follow_up_id))
+            follow_up = session.get_one(FollowUp, follow_up_id)
+            if followups.is_held_by(follow_up, self.name, clock.now()):
+                leases.release(follow_up)
 
     def _note_failure(self, follow_up_id: int, detail: str, *, is_permanent: bool = False) -> None:
         with self._database.write() as session:
             follow_up = session.get_one(FollowUp, follow_up_id)
-            followups.mark_failed(session, follow_up, clock.now(), detail, is_permanent=is_permanent)
+            # Where the lease ran out, another worker has it, and perhaps sent it.
+            if followups.is_held_by(follow_up, self.name, clock.now()):
+                followups.mark_failed(session, follow_up, clock.now(), detail, is_permanent=is_permanent)
 
     def _tidy(self) -> None:
         now = clock.now()
-        if now - self._tidied_at < TIDY_EVERY:
-            return
-        self._tidied_at = now
-        with self._database.write() as session:
-            beacons.forget_digested(session, now)
-            pulses.forget_old(session, now)
-        with self._database.write() as session:
-            deadlines.learn(session, now)
+        for tidy in (beacons.forget_digested, pulses.forget_old, health.forget_old, guard.tidy, deadlines.learn):
+            with self._database.write() as session:
+                tidy(session, now)
 
     def _give_back(self) -> None:
         try:
             with self._database.write() as session:
-                followups.release_all(session, self.name)
+                leases.release_all(session, (FollowUp, Watch, Hook), self.name)
         except SQLAlchemyError as error:
             log.warning("worker_leases_left", error=type(error).__name__)
 
@@ -218,4 +308,5 @@ def worker_for(settings: Settings, database: Database) -> Worker:
         Addresses(settings.public_url, Tokens(settings.signing_key)),
         pace_of(settings.reminder_after_minutes, settings.rating_after_minutes),
         timedelta(seconds=settings.lease_seconds),
+        tells_internal=settings.environment != "production",
     )
