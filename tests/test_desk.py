@@ -18,16 +18,27 @@ from werkzeug.test import TestResponse
 from tests.browsers import OpenPage
 from tests.cast import PASSWORD, Cast
 from tests.conftest import Clock
-from widget import agents, clock, followups, tickets
+from widget import agents, clock, deadlines, feeds, followups, guard, health, stalls, tickets
 from widget.agents import Agent
+from widget.attempts import Attempt, Stage
 from widget.database import Database
+from widget.diagnosis import Side
+from widget.feeds import Feed, Indicator, Source, Status
 from widget.followups import FollowUp, Kind
+from widget.guard import Suspicion
+from widget.guard.patterns import PATTERNS
+from widget.health import HealthCell
+from widget.health.cells import moment_of, slot_of
+from widget.hooks import Event, Hook
+from widget.offers import OfferKind
 from widget.providers import ChargeState
-from widget.tickets import Message, Ticket
+from widget.stalls import SeenBy, StallKind
+from widget.tickets import Message, Ticket, Topic
 from widget.web.desk import words
 from widget.web.desk.signin import way_back
 
 HTMX = {"HX-Request": "true", "HX-Target": "pane"}
+HOUR = timedelta(hours=1)
 
 
 class Desk:
@@ -68,6 +79,57 @@ class Desk:
     def hear(self, typed: str) -> None:
         with self.database.write() as session:
             tickets.hear(session, tickets.by_id(session, self.ticket.id), typed, clock.now())
+
+    def break_apple_pay(self) -> None:
+        """On iPhones it fails; cards and Macs are well; the provider says what it says."""
+        groups = [
+            ("apple_pay", "ios", "phone", 1, 9),
+            ("apple_pay", "mac", "desktop", 12, 0),
+            ("card", "ios", "phone", 20, 0),
+        ]
+        with self.database.write() as session:
+            for method, os, device, worked, failed in groups:
+                place = {"method": method, "provider": "demo", "browser": "safari", "os": os, "device": device}
+                counts = {"worked": worked, "failed": failed, "latency": {str(deadlines.bucket_of(4)): worked}}
+                since = moment_of(slot_of(clock.now()))
+                session.add(HealthCell(shop_id=self.cast.shop.id, since=since, **place, **counts))
+            source = Source.model_validate({"shape": "statuspage", "url": "https://status.example/api"})
+            feeds.want(session, source, "demo", clock.now())
+            feed = session.scalars(sa.select(Feed)).one()
+            feeds.answered(feed, Status(Indicator.MAJOR, "Elevated <errors>", ("API: down",)), None, clock.now(), HOUR)
+
+    def suspect(self) -> Suspicion:
+        now = clock.now()
+        with self.database.write() as session:
+            numbers = {"attempts": 14, "declines": 12, "orders": 6, "minutes": 10}
+            made = Suspicion(
+                shop_id=self.cast.shop.id,
+                subject="visitor:9f3a17c2b4d1",
+                pattern="rapid",
+                numbers=numbers,
+                flagged_at=now,
+                seen_at=now,
+                until=now + HOUR,
+            )
+            session.add(made)
+        return made
+
+    def dead_event(self) -> Hook:
+        with self.database.write() as session:
+            made = Hook(
+                shop_id=self.cast.shop.id,
+                event="order.paid",
+                key="paid:1",
+                public_id="ev_1",
+                body={"order": "D-1001"},
+                created_at=clock.now(),
+                next_try_at=clock.now(),
+                dead_at=clock.now(),
+                tries=12,
+                trouble="It answered 500 <html>.",
+            )
+            session.add(made)
+        return made
 
     def dead_letter(self) -> FollowUp:
         with self.database.write() as session:
@@ -117,7 +179,7 @@ def test_nothing_but_the_sign_in_page_is_shown_to_a_visitor(app: Flask, door: De
     rules = [rule for rule in app.url_map.iter_rules() if rule.endpoint.startswith("desk.")]
     assert len(rules) > 8
     for rule in rules:
-        path = rule.rule.replace("<reference>", door.ticket.reference).replace("<int:follow_up_id>", "1")
+        path = re.sub(r"<int:\w+>", "1", rule.rule.replace("<reference>", door.ticket.reference))
         if "GET" in (rule.methods or ()) and rule.endpoint != "desk.login":
             assert door.client.get(path).location.startswith("/desk/login"), path
         if rule.endpoint != "desk.login" and "POST" in (rule.methods or ()):
@@ -336,7 +398,7 @@ def test_a_note_stays_with_the_agents(desk: Desk) -> None:
     assert "Note, not shown to the customer" in desk.client.get(desk.path).text
 
 
-@pytest.mark.parametrize(("typed", "said"), [("  ", "Write something first"), ("x" * 5001, "at most 5,000 characters")])
+@pytest.mark.parametrize(("typed", "said"), [("  ", "Write something first"), ("x" * 5001, "at most 5000 characters")])
 def test_words_that_cannot_be_sent_come_back_with_the_reason(desk: Desk, typed: str, said: str) -> None:
     answer = desk.say(typed)
     assert answer.status_code == 422
@@ -394,7 +456,111 @@ def test_there_is_no_e_mail_with_this_number(desk: Desk) -> None:
     assert desk.post("/desk/undelivered/99999999999999999999999/retry").status_code == 404
 
 
+def test_an_event_that_the_shop_did_not_take_can_be_told_again(desk: Desk) -> None:
+    event = desk.dead_event()
+    assert "It answered 500 &lt;html&gt;." in desk.client.get("/desk/undelivered").text
+    assert desk.post(f"/desk/undelivered/events/{event.id}/retry", "/desk/undelivered").location == "/desk/undelivered"
+    with desk.database.read() as session:
+        assert session.get_one(Hook, event.id).dead_at is None
+    assert "No event is waiting" in desk.client.get("/desk/undelivered").text
+
+
+# Live
+
+
+def test_the_live_page_shows_where_a_method_fails_and_what_the_provider_says(desk: Desk) -> None:
+    desk.break_apple_pay()
+    page = desk.client.get("/desk/live").text
+    assert "Apple pay is failing" in page
+    assert "iPhone Safari: 9 of the last 10" in " ".join(page.split())
+    assert page.count("square-bad") == 1
+    for said in ("Elevated &lt;errors&gt;", "API: down", "Outage", "Last good answer", "4.0 s"):
+        assert said in page
+
+
+def test_the_live_page_without_any_payment_says_so(desk: Desk) -> None:
+    page = desk.client.get("/desk/live").text
+    assert "Nothing was paid or got stuck in the last day" in page
+    assert "Nobody looks like that now." in page
+
+
+def test_a_status_that_is_old_is_marked_as_old(clock: Clock, desk: Desk) -> None:
+    desk.break_apple_pay()
+    clock.forward(timedelta(minutes=20))
+    assert "Outage, as it was" in desk.client.get("/desk/live").text
+
+
+def test_outcomes_that_nobody_counts_are_noticed(clock: Clock, desk: Desk) -> None:
+    with desk.database.write() as session:
+        attempt = session.get_one(Attempt, desk.ticket.attempt_id)
+        stalls.record(session, attempt, StallKind.WALLET, Stage.SUBMITTED, SeenBy.PAGE, clock.now, {})
+        health.count(session, attempt, clock.now)
+    assert "These figures are behind." not in desk.client.get("/desk/live").text
+    clock.forward(timedelta(minutes=20))
+    assert "These figures are behind." in desk.client.get("/desk/live").text
+
+
+def test_the_moving_part_comes_alone(desk: Desk) -> None:
+    part = desk.client.get("/desk/live", headers={"HX-Request": "true", "HX-Target": "live"}).text
+    assert "<h2" in part
+    assert "</html>" not in part
+    assert "csrf_token" not in part
+
+
+def test_every_page_of_the_desk_counts_the_faults(desk: Desk) -> None:
+    desk.break_apple_pay()
+    rail = desk.client.get("/desk/").text.split('id="view-live"')[1].split("</a>")[0]
+    assert "count-bad" in rail
+    assert ">2<" in rail.replace(" ", "")
+
+
+def test_honest_customers_are_believed_again_by_one_click(desk: Desk) -> None:
+    suspicion = desk.suspect()
+    assert "14 tries · 12 declines · 6 orders, in 10 min" in desk.client.get("/desk/live").text
+    assert desk.post(f"/desk/live/suspicions/{suspicion.id}/lift", "/desk/live").location == "/desk/live"
+    with desk.database.read() as session:
+        assert guard.flagged(session, [desk.cast.shop.id], clock.now())[0].lifted_by is not None
+    assert "These are honest customers" not in desk.client.get("/desk/live").text
+
+
+def test_a_stranger_sees_and_lifts_nothing_of_our_shop(desk: Desk, stranger: FlaskClient) -> None:
+    desk.break_apple_pay()
+    suspicion, event = desk.suspect(), desk.dead_event()
+    page = stranger.get("/desk/live").text
+    assert "failing" not in page
+    assert "12 declines" not in page
+    token = {"csrf_token": field(stranger.get("/desk/").text, "csrf_token")}
+    assert stranger.post(f"/desk/live/suspicions/{suspicion.id}/lift", data=token).status_code == 404
+    assert stranger.post(f"/desk/undelivered/events/{event.id}/retry", data=token).status_code == 404
+
+
+def test_the_ticket_says_why_with_side_confidence_and_evidence(desk: Desk) -> None:
+    with desk.database.write() as session:
+        attempt = session.get_one(Attempt, desk.ticket.attempt_id)
+        stalls.record(
+            session, attempt, StallKind.DECLINED, Stage.SUBMITTED, SeenBy.PAGE, clock.now(), {"code": "stolen_card"}
+        )
+    page = desk.client.get(desk.path).text
+    for said in ("stolen_card", "reported lost or stolen", "Bank’s side", "Certain (95 %)", "decline:generic"):
+        assert said in page
+
+
 # Words
+
+
+@pytest.mark.parametrize(
+    ("words_of", "codes"),
+    [
+        (words._SIDES, Side),
+        (words._OFFERS, OfferKind),
+        (words._MAILS, Kind),
+        (words._EVENTS, Event),
+        (words._TOPICS, Topic),
+        (words._PATTERNS, [pattern.name for pattern in PATTERNS]),
+    ],
+)
+def test_every_code_has_its_words(words_of: dict[str, str], codes: Any) -> None:
+    assert set(words_of) == set(codes)
 
 
 @pytest.mark.parametrize(
@@ -503,7 +669,11 @@ def test_the_desk_is_accessible_and_fits_the_window(
     open_page: OpenPage, address: str, door: Desk, width: int, scheme: str
 ) -> None:
     page = signed_in(open_page(viewport={"width": width, "height": 800}, color_scheme=scheme), address)
-    for path in ("/desk/", door.path, "/desk/undelivered", "/desk/?q=nothing"):
+    door.break_apple_pay()
+    door.suspect()
+    door.dead_event()
+    door.dead_letter()
+    for path in ("/desk/", door.path, "/desk/live", "/desk/undelivered", "/desk/?q=nothing"):
         page.goto(address + path)
         assert Axe().run(page).response["violations"] == [], path
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path

@@ -2,10 +2,10 @@
 
 from flask import Flask
 
-from widget.web.desk import cases, queue, signin, undelivered
+from widget.web.desk import cases, live, queue, signin, transfers, undelivered
 from widget.web.desk.blueprint import blueprint
 
-__all__ = ["cases", "queue", "register", "undelivered"]
+__all__ = ["cases", "live", "queue", "register", "transfers", "undelivered"]
 
 
 def register(app: Flask) -> None:

@@ -7,11 +7,11 @@ from flask_limiter import RateLimitExceeded
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.orm import Session
 
-from widget import agents, clock, followups, tickets
+from widget import agents, clock, followups, hooks, tickets, transfers
 from widget.errors import NotFound
 from widget.shops import Shop
 from widget.web.context import services
-from widget.web.desk import signin, words
+from widget.web.desk import board, signin, words
 from widget.web.desk.lines import lines_of
 from widget.web.desk.places import VIEWS, Place, place_of
 
@@ -88,7 +88,9 @@ def rail_parts(session: Session, shops: dict[int, Shop], place: Place | None) ->
         "place": place,
         "views": VIEWS,
         "counts": words.counts_of_views(tickets.counts(session, ids)),
-        "dead_count": followups.count_dead(session, ids),
+        "dead_count": followups.count_dead(session, ids) + hooks.count_dead(session, ids),
+        "awaited_count": transfers.count_awaited(session, ids),
+        "alarm_count": board.alarms(session, list(shops.values()), clock.now()),
     }
 
 

@@ -4,8 +4,8 @@ from flask import Response, flash, make_response, redirect, render_template, req
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as Redirect
 
-from widget import casework, clock, enquiry, followups, tickets
-from widget.errors import Malformed, Refused
+from widget import casework, clock, enquiry, followups, tickets, transfers
+from widget.errors import Malformed, NotFound, Refused
 from widget.shops import Shop
 from widget.tickets import Status, Ticket
 from widget.web.context import services
@@ -13,6 +13,7 @@ from widget.web.desk import signin, words
 from widget.web.desk.blueprint import blueprint, shops_of_agent, wants_pane, whole_desk
 from widget.web.desk.pane import open_pane
 from widget.web.desk.places import place_of
+from widget.web.desk.transfers import arrive
 
 _WIDEST_ID = 2**62
 
@@ -64,6 +65,19 @@ def retry(reference: str, follow_up_id: int) -> Response | Redirect:
     with services().database.write() as session:
         followups.retry(session, min(follow_up_id, _WIDEST_ID), list(shops_of_agent(session)), clock.now())
     return _done(reference, "The e-mail will be tried again now.")
+
+
+@blueprint.post("/tickets/<reference>/transfers/<int:transfer_id>/received")
+def received_for(reference: str, transfer_id: int) -> Response | Redirect:
+    """The money of a transfer of this ticket's order has arrived. Pressed twice, it is recorded once."""
+    with services().database.write() as session:
+        shops = shops_of_agent(session)
+        found = tickets.by_reference(session, reference, list(shops))
+        transfer = transfers.by_id(session, min(transfer_id, _WIDEST_ID), [found.shop_id])
+        if transfer.order_id != found.order_id:
+            raise NotFound("This bank transfer belongs to another order.")
+        said = arrive(session, shops[found.shop_id], transfer)
+    return _done(reference, said)
 
 
 def _held(session: Session, reference: str) -> tuple[Shop, Ticket]:

@@ -6,9 +6,10 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
 
-from widget import attempts, evidence, followups, payments, ratings, tickets
+from widget import certainty, evidence, findings, followups, payments, ratings, tickets
 from widget.agents import Agent
 from widget.attempts import Attempt
+from widget.diagnosis import Diagnosis
 from widget.evidence import Evidence
 from widget.followups import FollowUp
 from widget.money import Money
@@ -16,7 +17,7 @@ from widget.orders import Order
 from widget.ratings import SCORES, Rating
 from widget.shops import Shop
 from widget.tickets import Author, Message, Status, StatusChange, Ticket
-from widget.web.desk import words
+from widget.web.desk import transfers, words
 from widget.web.desk.words import Badge, ChargeSaid, Clockface
 
 
@@ -45,8 +46,10 @@ class Pane:
     attempt: Attempt
     order: Order | None
     evidence: Evidence
+    why: Diagnosis
     charge: ChargeSaid
     paid: tuple[str, ...]
+    transfers: tuple[transfers.Shown, ...]
     conversation: tuple[Said, ...]
     # The last message this pane shows: a reply written under it may be overtaken by another.
     seen: int
@@ -72,6 +75,11 @@ class Pane:
         return words.stuck(stalls[0] if stalls else None, self.shop.settled.method_label(self.attempt.method))
 
     @property
+    def failing_methods(self) -> str:
+        """The methods that do not work now on a device like this one."""
+        return ", ".join(self.shop.settled.method_label(each) or each for each in sorted(self.why.avoid))
+
+    @property
     def provider(self) -> str:
         """Who gave the last word about the charge."""
         asked = self.evidence.charge.provider if self.evidence.charge else None
@@ -91,18 +99,20 @@ class Pane:
 def open_pane(session: Session, shop: Shop, ticket: Ticket, now: datetime) -> Pane:
     profile = shop.settled
     attempt, order = tickets.attempt_of(session, ticket), tickets.order_of(session, ticket)
-    found = evidence.gather(session, shop, attempt, profile.locale)
+    found = evidence.gather(session, shop, attempt, profile.locale, is_for_agent=True)
     said = tickets.messages_of(session, ticket, notes=True)
     is_part_charged = found.charge is not None and found.charge.is_part_of(order)
-    is_part_paid = is_part_charged or bool(attempts.paid_legs(session, order))
+    is_part_paid = is_part_charged or certainty.is_part_paid(session, order)
     return Pane(
         ticket=ticket,
         shop=shop,
         attempt=attempt,
         order=order,
         evidence=found,
+        why=findings.of(session, attempt, now),
         charge=words.charge_said(found.charge, order, profile.locale, now, is_part_paid=is_part_paid),
         paid=tuple(_paid(session, order, profile.locale)) if order else (),
+        transfers=transfers.of_order(session, shop, order),
         conversation=_conversation(session, ticket, said),
         seen=max((message.id for message in said), default=0),
         mails=tuple(_mail(session, each) for each in followups.of(session, ticket)),

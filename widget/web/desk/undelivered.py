@@ -1,11 +1,11 @@
-"""Mail that could not be delivered: why, and another round of tries."""
+"""What could not be delivered, mail to customers and events to shops: why, and another round of tries."""
 
 from zoneinfo import ZoneInfo
 
 from flask import flash, redirect, render_template, url_for
 from werkzeug.wrappers import Response as Redirect
 
-from widget import clock, followups
+from widget import clock, followups, hooks
 from widget.shops import Shop
 from widget.web.context import services
 from widget.web.desk import words
@@ -19,10 +19,11 @@ _WIDEST_ID = 2**62
 def undelivered() -> str:
     with services().database.read() as session:
         shops = shops_of_agent(session)
-        letters = followups.dead_letters(session, list(shops))
+        letters, events = followups.dead_letters(session, list(shops)), hooks.dead(session, list(shops))
         clocks = {shop_id: _clockface(shop) for shop_id, shop in shops.items()}
         rail = rail_parts(session, shops, None)
-    return render_template("desk/undelivered.html", letters=letters, clocks=clocks, words=words, **rail)
+    parts = {"letters": letters, "events": events, "clocks": clocks, "shops": shops, "words": words}
+    return render_template("desk/undelivered.html", here="undelivered", **parts, **rail)
 
 
 @blueprint.post("/undelivered/<int:follow_up_id>/retry")
@@ -31,6 +32,15 @@ def retry_undelivered(follow_up_id: int) -> Redirect:
         shop_ids = list(shops_of_agent(session))
         found = followups.retry(session, min(follow_up_id, _WIDEST_ID), shop_ids, clock.now())
     flash(f"The e-mail of {found.about} will be tried again now.")
+    return redirect(url_for("desk.undelivered"), 303)
+
+
+@blueprint.post("/undelivered/events/<int:hook_id>/retry")
+def retry_event(hook_id: int) -> Redirect:
+    with services().database.write() as session:
+        shop_ids = list(shops_of_agent(session))
+        hooks.retry(session, min(hook_id, _WIDEST_ID), shop_ids, clock.now())
+    flash("The shop’s server will be told again now.")
     return redirect(url_for("desk.undelivered"), 303)
 
 

@@ -3,16 +3,19 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from widget.charges import Charge
+from widget.diagnosis import Side
 from widget.followups import FollowUp, Kind
+from widget.hooks import Event
 from widget.money import Money
 from widget.offers import OfferKind
 from widget.orders import Order
 from widget.providers import ChargeState
 from widget.stalls import Stall, StallKind
-from widget.tickets import Status
+from widget.tickets import Status, Topic
 from widget.web.desk.places import VIEWS
 
 STATUSES: dict[Status, str] = {
@@ -65,7 +68,12 @@ _OFFERS: dict[str, str] = {
     OfferKind.METHOD: "Another method",
     OfferKind.DEVICE: "Another device",
     OfferKind.PAYMENT_LINK: "Payment link",
+    OfferKind.TRANSFER: "Bank transfer",
+    OfferKind.REST: "The rest",
+    OfferKind.DIFFERENCE: "The difference",
     OfferKind.PERSON: "Talk to a person",
+    OfferKind.CALL_BACK: "Call back",
+    OfferKind.LATER: "Pay later",
     OfferKind.REPORT: "Report the problem",
 }
 _MAILS: dict[str, str] = {
@@ -75,6 +83,59 @@ _MAILS: dict[str, str] = {
     Kind.REMINDER: "Reminder that the order is unpaid",
     Kind.RATING: "How did we do?",
     Kind.INTERRUPTED: "Payment interrupted",
+    Kind.PAID_TWICE: "Paid twice",
+    Kind.OUTCOME: "What became of the payment",
+    Kind.LATER: "Reminder of a kept order",
+    Kind.DEVICE: "Go on elsewhere",
+}
+_SIDES: dict[str, str] = {
+    Side.CUSTOMER: "Customer’s side",
+    Side.BANK: "Bank’s side",
+    Side.PROVIDER: "Provider’s side",
+    Side.SHOP: "Shop’s side",
+    Side.NETWORK: "Network",
+    Side.UNKNOWN: "Side not known",
+}
+# From this confidence on it is called so (see `Diagnosis`).
+_CONFIDENCES = ((0.9, "Certain"), (0.75, "Very likely"), (0.5, "Likely"), (0.3, "Possible"), (0.0, "Not known"))
+_PATTERNS: dict[str, str] = {
+    "rapid": "Many declines in a short time, on several orders",
+    "stubborn": "Declined again and again in a short time",
+    "same_sum": "The same small sums, on many orders",
+    "slow": "Many declines over a day",
+    "many": "Very many declines over a day",
+    "changing_devices": "Many declines from one network that changes devices",
+    "changing_addresses": "Many declines from one device that changes addresses",
+    "one_order": "One order tried from many addresses",
+    "numbers_in_sequence": "Tries order numbers one after another",
+    "numbers": "Asks for many orders that the shop did not sign",
+    "numbers_slowly": "Asks for many unsigned orders over a day",
+}
+_NUMBERS = {
+    "attempts": "tries",
+    "declines": "declines",
+    "paid": "paid",
+    "orders": "orders",
+    "devices": "devices",
+    "addresses": "addresses",
+    "amounts": "sums",
+    "unsigned": "unsigned orders",
+    "in_sequence": "numbers in a row",
+}
+_TOPICS: dict[str, str] = {
+    Topic.PAID_TWICE: "Paid twice",
+    Topic.REFUND: "Refund due",
+    Topic.CALL_BACK: "Call back",
+    Topic.DISPUTE: "Dispute",
+    Topic.UNPROVEN: "Compare the payment",
+}
+_EVENTS: dict[str, str] = {
+    Event.PAID: "Order paid",
+    Event.PAID_TWICE: "Order paid twice",
+    Event.WRONG_AMOUNT: "Wrong amount paid",
+    Event.HELD: "Order to be kept",
+    Event.RELEASED: "Order kept no longer",
+    Event.TRANSFER: "Bank transfer announced",
 }
 # Up to here the timeline counts in seconds.
 _COUNTED_IN_SECONDS = timedelta(minutes=10)
@@ -185,6 +246,35 @@ def _provider_said(charge: Charge, locale: str, now: datetime) -> ChargeSaid:
 
 def offer_label(kind: str) -> str:
     return _OFFERS.get(kind, spelled(kind))
+
+
+def side_label(side: str) -> str:
+    return _SIDES.get(side, spelled(side))
+
+
+def confidence_label(confidence: float) -> str:
+    """How sure a diagnosis is, with the figure: "Likely (60 %)"."""
+    label = next(label for least, label in _CONFIDENCES if confidence >= least)
+    return f"{label} ({confidence:.0%})".replace("%)", " %)")
+
+
+def pattern_label(pattern: str) -> str:
+    return _PATTERNS.get(pattern, spelled(pattern))
+
+
+def numbers_said(numbers: Mapping[str, Any]) -> str:
+    """The numbers that made a suspicion: "14 tries · 12 declines · 6 orders, in 10 min"."""
+    counted = " · ".join(f"{numbers[name]} {label}" for name, label in _NUMBERS.items() if numbers.get(name))
+    minutes = numbers.get("minutes")
+    return f"{counted}, in {span(timedelta(minutes=minutes))}" if isinstance(minutes, int) else counted
+
+
+def topic_label(topic: str) -> str:
+    return _TOPICS.get(topic, spelled(topic))
+
+
+def event_label(event: str) -> str:
+    return _EVENTS.get(event, spelled(event))
 
 
 def mail_label(kind: str) -> str:
