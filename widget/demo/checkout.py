@@ -8,6 +8,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from widget.demo import outcomes, provider
 from widget.demo.scenarios import Scenario
+from widget.demo.status import begin_outage
 from widget.demo.store import Order, PaymentStatus
 from widget.demo.till import asked, chosen_scenario, method_named, order_of, scenario_named, the_till
 
@@ -101,6 +102,8 @@ def let_bank_decide(reference: str) -> Said:
 def _take(order: Order, scenario: Scenario, method: str, leg: Any) -> Said:
     """Hangs when the scenario says so, until the shop closes or two minutes pass."""
     till = the_till()
+    if scenario is Scenario.OUTAGE:
+        begin_outage()
     first, rest = outcomes.legs_of(till.store, order) if outcomes.is_split(scenario) else (None, None)
     try:
         if first is not None and leg == 1:

@@ -4,19 +4,20 @@ import json
 import os
 import secrets
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, time
 from pathlib import Path
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from widget import agents, clock, migrations, shops
+from widget.accounts import EftAccount
 from widget.agents import Agent
 from widget.database import Database
-from widget.demo.catalogue import METHODS, NAME
+from widget.demo.catalogue import CURRENCY, METHODS, NAME
 from widget.demo.till import DemoConfig
 from widget.errors import Unauthorised
-from widget.shops import Contact, KeyKind, Profile, Shop
+from widget.shops import Contact, KeyKind, Opening, Profile, Shop
 
 SITE = "demo"
 AGENT = "agent@example.com"
@@ -80,10 +81,28 @@ def profile_for(shop_url: str) -> Profile:
             Contact(kind="chat", label="Chat with us", value=shop_url + "/talk/chat"),
             Contact(kind="messenger", label="Send us a message", value=shop_url + "/talk/messenger"),
         ),
+        hours=tuple(Opening(day=day, opens=time(7), closes=time(21)) for day in range(7)),
+        calls_back=True,
+        # No bank has this branch, and no account this number.
+        bank_accounts=(
+            EftAccount(
+                scheme="eft",
+                currency=CURRENCY,
+                holder=NAME,
+                bank="Veld Bank",
+                branch_code="000142",
+                account_number="0000014200",
+            ),
+        ),
         time_zone="Africa/Johannesburg",
         locale="en-ZA",
         colour="#7a3e12",
-        providers={"demo": {"url": shop_url + "/provider"}},
+        providers={
+            "demo": {
+                "url": shop_url + "/provider",
+                "status_feed": {"shape": "statuspage", "url": shop_url + "/provider/status/api/v2/summary.json"},
+            }
+        },
         deadlines={"sdk": 4, "submitted": 4, "authenticating": 20, "confirming": 4, "away": 30, "closed": 30},
         rating_after_minutes=1,
     )
@@ -97,7 +116,10 @@ def _shop(session: Session, shop_url: str, now: datetime) -> Shop:
     # Its port may be another one today; whatever else was changed since then stays.
     addresses = profile.model_dump(mode="json", include={"allowed_origins", "checkout_url", "contacts", "providers"})
     deadlines = profile.deadlines | shop.profile.get("deadlines", {})
-    shop.profile = shop.profile | addresses | {"deadlines": deadlines}
+    # What a demo of an earlier version did not have yet.
+    news = profile.model_dump(mode="json", include={"hours", "bank_accounts", "calls_back"})
+    missing = {name: value for name, value in news.items() if not shop.profile.get(name)}
+    shop.profile = shop.profile | missing | addresses | {"deadlines": deadlines}
     return shop
 
 

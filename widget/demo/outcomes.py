@@ -10,6 +10,8 @@ from widget.demo.stories import Group
 
 # Of the whole, from the customer's store account; the card pays the rest.
 ACCOUNT_PART = 40_000
+# The book allows one success for each leg; this is none of an honest order.
+SECOND_TIME = 99
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,10 @@ _NO_ANSWER = Failure(
 _FAILURES = {
     Scenario.DECLINE: _DECLINED,
     Scenario.DECLINE_AGAIN: _DECLINED,
+    Scenario.DECLINE_FUNDS: _DECLINED,
+    Scenario.DECLINE_CODE: _DECLINED,
+    Scenario.DECLINE_STOLEN: _DECLINED,
+    Scenario.DECLINE_NEVER: _DECLINED,
     Scenario.SPLIT: _REST_DECLINED,
     Scenario.ERROR: _FAULT,
     Scenario.ERROR_SHOWN: _FAULT,
@@ -40,8 +46,27 @@ _FAILURES = {
 
 def play(store: Store, payment: Payment, method: str, scenario: Scenario) -> None:
     """Bring the payment as far as the scenario says. Raises `provider.Refused` when money may have been taken."""
-    if scenario.story.reaches is not None:
-        provider.confirm(store, payment, method, scenario.story.reaches)
+    story = scenario.story
+    if story.reaches is None:
+        return
+    if story.excess:
+        store.change_amount(payment, payment.amount + story.excess)
+    provider.confirm(store, payment, method, story.reaches)
+    if story.told:
+        store.tell(payment, dict(story.told))
+    if story.is_twice:
+        _pay_once_more(store, payment)
+
+
+def _pay_once_more(store: Store, payment: Payment) -> None:
+    """A second payment slips through, as it does where a shop sends a retry without an idempotency key."""
+    store.add_payment(
+        order=payment.order,
+        amount=payment.amount,
+        currency=payment.currency,
+        status=PaymentStatus.SUCCEEDED,
+        leg=SECOND_TIME,
+    )
 
 
 def legs_of(store: Store, order: Order) -> tuple[Payment, Payment]:

@@ -4,10 +4,13 @@ The wire format is described where it is spoken, in `widget.providers.demo`.
 """
 
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from widget.demo import hosted, status
 from widget.demo.store import Payment, PaymentStatus, Store
 from widget.money import MAX_MINOR
 
@@ -64,6 +67,15 @@ def answer(store: Store, order: str, status: PaymentStatus) -> Payment:
     return _decide(store, order, PaymentStatus.REQUIRES_ACTION, status)
 
 
+def cancel(store: Store, payment_id: str) -> Payment:
+    """End a payment that waits for the customer. Raises Refused when it does not wait."""
+    with store.exclusive():
+        payment = store.payment(payment_id)
+        if payment is None or payment.status is not PaymentStatus.REQUIRES_ACTION:
+            raise Refused("This payment does not wait for anybody.")
+        return store.move(payment, PaymentStatus.CANCELED)
+
+
 def take(store: Store, charge: Charge, key: str) -> tuple[Payment, bool]:
     """Take a payment at once; True when it was made now. The same key answers with the same payment.
 
@@ -86,9 +98,15 @@ def take(store: Store, charge: Charge, key: str) -> tuple[Payment, bool]:
         return made, True
 
 
-def create_provider(store: Store, on_paid: Callable[[Payment], None]) -> Blueprint:
-    """The HTTP face. `on_paid` is how the provider tells the shop of a payment that the shop did not make itself."""
+def create_provider(store: Store, on_paid: Callable[[Payment], None], path: Path | str = ":memory:") -> Blueprint:
+    """The HTTP face. `on_paid` is how the provider tells the shop of a payment that the shop did not make itself.
+
+    `path` is where it keeps its payment pages.
+    """
     provider = Blueprint("provider", __name__, url_prefix="/provider")
+    counter = hosted.Counter(store, hosted.Links(path), on_paid, lambda each: _described(store, each))
+    provider.register_blueprint(counter.blueprint())
+    provider.register_blueprint(status.blueprint)
 
     @provider.get("/payments")
     def ask() -> tuple[Response, int]:
@@ -108,6 +126,13 @@ def create_provider(store: Store, on_paid: Callable[[Payment], None]) -> Bluepri
             return _problem(str(refusal), 409)
         on_paid(payment)
         return _shown(store, payment, 201 if is_new else 200)
+
+    @provider.post("/payments/<payment_id>/cancel")
+    def give_up(payment_id: str) -> tuple[Response, int]:
+        try:
+            return _shown(store, cancel(store, payment_id), 200)
+        except Refused as refusal:
+            return _problem(str(refusal), 409)
 
     return provider
 
@@ -135,15 +160,26 @@ def _check_nothing_taken(store: Store, order: str, leg: int = 0) -> None:
 
 def _shown(store: Store, payment: Payment, status: int) -> tuple[Response, int]:
     """As the furthest of its order: the amount is what was taken in all, once any was."""
+    body = _described(store, payment) | {"amount": store.taken(payment.order) or payment.amount}
+    return jsonify(body), status
+
+
+def _described(store: Store, payment: Payment) -> dict[str, Any]:
+    """A payment as the provider writes it, with those of its order that wait, or were taken if several were."""
+    payments = store.payments_of(payment.order)
+    taken = [each for each in payments if each.status is PaymentStatus.SUCCEEDED]
     body = {
         "id": payment.id,
         "order": payment.order,
         "status": payment.status.value,
-        "amount": store.taken(payment.order) or payment.amount,
+        "amount": payment.amount,
         "currency": payment.currency,
         "method": payment.method,
+        "charged": [{"id": each.id, "amount": each.amount} for each in taken] if len(taken) > 1 else [],
+        "waiting": [each.id for each in payments if each.status is PaymentStatus.REQUIRES_ACTION],
     }
-    return jsonify(body), status
+    more = {name: getattr(payment, name, None) for name in ("code", "network_code", "advice", "is_reversed")}
+    return body | {name: value for name, value in more.items() if value is not None}
 
 
 def _problem(words: str, status: int) -> tuple[Response, int]:

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterable
+from pathlib import Path
 
 from flask import Flask, Response, make_response, redirect, render_template, request, send_from_directory, url_for
 from werkzeug.exceptions import NotFound
@@ -42,7 +43,11 @@ def create_shop(config: DemoConfig) -> Flask:
     shop.jinja_env.globals.update(provider_origin=config.provider_origin)
     shop.jinja_env.filters["money"] = _money
     shop.jinja_env.trim_blocks = shop.jinja_env.lstrip_blocks = True
-    for blueprint in (provider.create_provider(store, on_paid=till.learn), bank.blueprint, checkout.blueprint):
+    # A file of its own: the book of payments is locked while a page takes money.
+    kept = config.store_path
+    pages = kept.with_suffix(".pages") if isinstance(kept, Path) else kept
+    payments = provider.create_provider(store, on_paid=till.learn, path=pages)
+    for blueprint in (payments, bank.blueprint, checkout.blueprint):
         shop.register_blueprint(blueprint)
     _route(shop)
     shop.register_error_handler(NotFound, _not_found)

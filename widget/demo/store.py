@@ -1,5 +1,6 @@
 """The demo shop's own books: orders, and the payments of its provider, in one small SQLite file."""
 
+import json
 import secrets
 import sqlite3
 import threading
@@ -8,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 FIRST_NUMBER = 1001
 
@@ -30,11 +32,13 @@ CREATE TABLE IF NOT EXISTS payments (
   -- What Unjam answered when the shop told it of this payment; null until it has answered.
   told_status INTEGER,
   -- Which part of the order it pays; 0 is the whole.
-  leg INTEGER NOT NULL DEFAULT 0
+  leg INTEGER NOT NULL DEFAULT 0,
+  -- What else the provider answers about it, as JSON.
+  told TEXT NOT NULL DEFAULT '{}'
 );
 CREATE INDEX IF NOT EXISTS payments_of_order ON payments (order_reference);
 """
-_ADD_LEG = "ALTER TABLE payments ADD COLUMN leg INTEGER NOT NULL DEFAULT 0"
+_LATER_COLUMNS = {"leg": "INTEGER NOT NULL DEFAULT 0", "told": "TEXT NOT NULL DEFAULT '{}'"}
 _ONE_SUCCESS_PER_LEG = """
 DROP INDEX IF EXISTS one_success_per_order;
 CREATE UNIQUE INDEX IF NOT EXISTS one_success_per_leg ON payments (order_reference, leg) WHERE status = 'succeeded';
@@ -80,6 +84,11 @@ class Payment:
     status: PaymentStatus
     method: str | None
     leg: int = 0
+    # What a real provider says beside the status.
+    code: str | None = None
+    network_code: str | None = None
+    advice: str | None = None
+    is_reversed: bool | None = None
 
 
 class Store:
@@ -92,9 +101,11 @@ class Store:
         self._connection.row_factory = sqlite3.Row
         self._connection.execute("PRAGMA journal_mode=WAL")
         self._connection.executescript(_SCHEMA)
-        # Books of an earlier version know no legs.
-        if "leg" not in {column["name"] for column in self._rows("PRAGMA table_info(payments)")}:
-            self._connection.execute(_ADD_LEG)
+        # Books of an earlier version do not have them.
+        known = {column["name"] for column in self._rows("PRAGMA table_info(payments)")}
+        for name, kind in _LATER_COLUMNS.items():
+            if name not in known:
+                self._connection.execute(f"ALTER TABLE payments ADD COLUMN {name} {kind}")
         self._connection.executescript(_ONE_SUCCESS_PER_LEG)
 
     def close(self) -> None:
@@ -169,6 +180,13 @@ class Store:
         self._run(statement, status.value, method, payment.id)
         return replace(payment, status=status, method=method or payment.method)
 
+    def change_amount(self, payment: Payment, amount: int) -> None:
+        self._run("UPDATE payments SET amount = ? WHERE id = ?", amount, payment.id)
+
+    def tell(self, payment: Payment, told: dict[str, Any]) -> None:
+        """What the provider answers about this payment beside its status: code, network_code, advice, is_reversed."""
+        self._run("UPDATE payments SET told = ? WHERE id = ?", json.dumps(told), payment.id)
+
     def untold(self) -> list[Payment]:
         """Payments that paid an order and that Unjam has not acknowledged."""
         rows = self._rows(
@@ -201,4 +219,5 @@ def _payment(row: sqlite3.Row) -> Payment:
         status=PaymentStatus(row["status"]),
         method=row["method"],
         leg=row["leg"],
+        **json.loads(row["told"]),
     )

@@ -1,56 +1,12 @@
-"""Stories of the demo: what can happen to a payment, what the visitor reads of it, and what Unjam should notice."""
-
-from dataclasses import dataclass
-from enum import StrEnum
+"""The stories of the demo, by what they are about."""
 
 from widget.attempts import Stage
+from widget.demo.money_stories import DECLINES, MONEY
 from widget.demo.store import PaymentStatus
+from widget.demo.story import Group, Mode, Story
 from widget.stalls import StallKind
 
-
-class Group(StrEnum):
-    WELL = "Goes well"
-    CONNECTION = "Connection"
-    PAGE = "Page"
-    PROVIDER = "Provider"
-    BANK = "Bank"
-    WALLET = "Wallet"
-    SPLIT = "Split payment"
-    BROWSER = "Browser and device"
-    PLAIN = "Without JavaScript of the shop"
-
-
-class Mode(StrEnum):
-    """How the page is set up, where that cannot wait until Pay is pressed."""
-
-    USUAL = "usual"
-    SDK = "sdk"  # the provider's script has to load first
-    NO_FRAMES = "no_frames"  # the page's policy forbids the provider's frames
-    PLAIN = "plain"  # a plain form, watched by Unjam's no-code mode
-
-
-@dataclass(frozen=True, slots=True)
-class Story:
-    """`kind` and `stage` are what Unjam should notice, None where it should notice nothing.
-
-    `reaches` is how far the payment comes at the provider, None when the provider never hears of it.
-    """
-
-    group: Group
-    label: str
-    explanation: str
-    kind: StallKind | None = None
-    stage: Stage | None = None
-    reaches: PaymentStatus | None = None
-    hangs: bool = False
-    mode: Mode = Mode.USUAL
-    # Chosen beforehand; None leaves what is chosen.
-    method: str | None = None
-
-    @property
-    def expected(self) -> str:
-        return f"{self.kind.value} at {self.stage.value}" if self.kind and self.stage else "nothing"
-
+__all__ = ["STORIES", "Group", "Mode", "Story"]
 
 _NOT_TAKEN = PaymentStatus.REQUIRES_PAYMENT_METHOD
 _TAKEN = PaymentStatus.SUCCEEDED
@@ -410,8 +366,10 @@ STORIES: dict[str, Story] = {
     **_PAGE,
     **_PROVIDER,
     **_BANK,
+    **DECLINES,
     **_WALLET,
     **_SPLIT,
+    **MONEY,
     **_BROWSER,
     **_PLAIN,
 }

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from flask import abort, current_app, request
 
+from widget import clock
 from widget.demo import provider
 from widget.demo.catalogue import METHODS
 from widget.demo.notices import Notices
@@ -72,6 +73,7 @@ class Till:
             "amount": order.amount,
             "currency": order.currency,
             "email": order.email,
+            "issued_at": int(clock.now().timestamp()),
         }
         return context | {"signature": signature_for(self.config.signing_secret, **context)}
 
