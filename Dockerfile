@@ -4,7 +4,7 @@ FROM python:3.13-slim AS build
 WORKDIR /source
 COPY . .
 RUN python -m venv /unjam \
-    && /unjam/bin/pip install --no-cache-dir '.[postgresql,redis]'
+    && /unjam/bin/pip install --no-cache-dir '.[postgresql,redis,stripe,adyen,paypal,mollie]'
 
 FROM python:3.13-slim
 RUN useradd --system --uid 10001 --home-dir /data --create-home unjam

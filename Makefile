@@ -40,6 +40,12 @@ format: $(VENV)/.tests ## Format Python and mend what the linter can
 bench: system $(VENV)/.tests ## Measure speed, size and memory beside bare servers, in about a minute
 	$(BIN)/python -m tests.bench $(ARGS)
 
+bench-panel: system $(VENV)/.tests ## Measure the panel on PostgreSQL with a million attempts (ARGS=N for N)
+	$(BIN)/python -m tests.bench.panel $(ARGS)
+
+bench-month: system $(VENV)/.tests ## Play a month of a shop: how much the ranking of the ways out recovers
+	$(BIN)/python -m tests.bench.month $(ARGS)
+
 bench-detection: system $(VENV)/.tests ## Play 500 healthy checkouts in three engines and count false stalls (ARGS=N for N)
 	$(BIN)/python -m tests.bench.detection $(ARGS)
 
@@ -54,6 +60,12 @@ keep-embed: ## Keep the present build of the embed for the shops that pin it; be
 migration: $(VENV)/.tests ## Write the next migration from the models: make migration m="Add refunds"
 	@test -n "$(m)" || { echo 'Say what it does: make migration m="Add refunds"' >&2; exit 2; }
 	$(BIN)/python -m widget.migrations "$(m)"
+
+gallery: system $(VENV)/.tests ## Take the pictures of static/docs/panel.md again
+	UNJAM_GALLERY=static/docs/screens $(BIN)/python -m pytest tests/test_gallery.py $(ARGS)
+
+translations: $(VENV)/.tests ## Take new texts into the catalogues and list what is left to translate
+	$(BIN)/python -m widget.translations $(ARGS)
 
 build: $(VENV)/.tests ## Build the wheel into dist/
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
@@ -85,4 +97,4 @@ $(NODE)/node_modules/.package-lock.json: $(NODE)/package-lock.json
 	npm --prefix $(NODE) ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
-.PHONY: help demo test test-engines check check-embed format bench bench-detection embed keep-embed migration build clean system
+.PHONY: help demo test test-engines check check-embed format bench bench-panel bench-month bench-detection embed keep-embed gallery translations migration build clean system

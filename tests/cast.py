@@ -64,7 +64,7 @@ class Cast:
         attempt = attempts.open_for(self.session, self.shop, context, clock.now())
         self.session.flush()
         if charge is not None:
-            charges.record(self.session, attempt, Answer(charge), clock.now())
+            charges.record(self.session, attempt, Answer(charge, is_of_order=True), clock.now())
         return attempt
 
     def ticket(

@@ -9,26 +9,29 @@ PACKAGE = Path(__file__).parent.parent / "widget"
 
 # From the ground up. A module may import what stands on a lower line, or beside it on its own line.
 FLOORS = [
-    "errors clock logs paths settings redaction tokens money moments look browsers database",
-    "shops",
-    "agents orders",
-    "attempts",
+    (
+        "errors clock logs paths settings redaction tokens money moments look browsers database leases language"
+        " accounts methods"
+    ),
+    "shops feeds audit",
+    "agents orders hooks",
+    "attempts ledger",
     "signals beacons pulses deadlines",
-    "stalls providers",
-    "charges diagnosis verdicts",
-    "offers links",
-    "tickets evidence judgement",
+    "stalls providers advice guard health",
+    "provider_events charges siblings belonging certainty watches diagnosis verdicts",
+    "offers links handovers transfers holds ranking",
+    "playbooks tickets evidence judgement findings",
     "followups ratings",
-    "casework",
+    "casework mispayments",
     "payments",
     "digest mailbox addresses silence returns",
     "models",
     "migrations letters mail",
-    "enquiry",
+    "enquiry polling telling cashier",
     "web worker",
     "server checkup doctor",
     "demo",
-    "cli",
+    "cli translations",
 ]
 FLOOR_OF = {name: number for number, names in enumerate(FLOORS) for name in names.split()}
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if "versions" not in path.parts)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -14,11 +15,19 @@ import sqlalchemy as sa
 import urllib3
 
 from tests.cast import Cast, key
+from tests.fake_provider import FakeProvider
 from tests.mailserver import MailServer
 from tests.processes import Running, free_port, start
+from tests.receiver import Receiver, receiver
+from widget import clock, hooks, shops, watches
 from widget.database import Database
 from widget.followups import FollowUp
+from widget.hooks import Event, Hook
+from widget.shops import KeyKind
 from widget.tickets import Message, Ticket
+from widget.watches import Watch
+
+__all__ = ["receiver"]
 
 SHOPPERS, REPORTS_EACH, KILLS = 3, 8, 5
 PATIENCE_SECONDS = 90
@@ -152,3 +161,49 @@ def wait_until_all_is_sent(database: Database) -> None:
                 return
         time.sleep(0.1)
     pytest.fail("not every confirmation was sent in time")
+
+
+HOOKS_EACH, WATCHED = 25, 5
+
+
+def test_kill_9_of_workers_loses_no_word_to_a_shop_and_no_doubt_about_a_charge(
+    database_url: str, smtp: MailServer, receiver: Receiver, provider: FakeProvider, tmp_path: Path
+) -> None:
+    chance = random.Random(2)  # noqa: S311 -- when to kill, not a secret
+    database = Database(database_url)
+    provider.status = "succeeded"
+    with database.write() as session:
+        profile = {"hook_url": receiver.url, "providers": {"demo": {"url": provider.url}}}
+        cast = Cast(session, profile=profile)
+        shops.rotate_key(session, cast.shop, KeyKind.HOOK, clock.now())
+        for number in range(HOOKS_EACH):
+            hooks.owe(session, cast.shop, Event.HELD, f"H-{number}", {"order": f"H-{number}"}, clock.now())
+        for number in range(WATCHED):
+            watches.start(session, cast.attempt(f"D-{number}"), clock.now() - timedelta(minutes=1))
+
+    with installed(database_url, smtp, tmp_path) as installation:
+        for kill in range(KILLS):
+            time.sleep(chance.uniform(0.1, 1.5))  # the moment of the kill is what is being varied
+            installation.kill_one(kill)
+        wait_until_all_is_known(database)
+    with database.read() as session:
+        owed = set(session.scalars(sa.select(Hook.public_id)))
+        outcomes = list(session.scalars(sa.select(Watch.outcome)))
+    database.dispose()
+
+    # One for each hook that was owed, and one for each order that turned out to be paid.
+    assert outcomes == ["charged"] * WATCHED
+    assert {each.said["id"] for each in receiver.heard} == owed
+    assert len(owed) == HOOKS_EACH + WATCHED
+
+
+def wait_until_all_is_known(database: Database) -> None:
+    until = time.monotonic() + PATIENCE_SECONDS
+    untold = sa.select(sa.func.count()).select_from(Hook).where(Hook.delivered_at.is_(None))
+    unknown = sa.select(sa.func.count()).select_from(Watch).where(Watch.ended_at.is_(None))
+    while time.monotonic() < until:
+        with database.read() as session:
+            if session.scalar(untold) == session.scalar(unknown) == 0:
+                return
+        time.sleep(0.1)
+    pytest.fail("not everything was told and found out in time")

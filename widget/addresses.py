@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from widget.attempts import Attempt
+from widget.handovers import HandOver
 from widget.links import PaymentLink
 from widget.shops import Shop
 from widget.tickets import Ticket
@@ -25,8 +26,9 @@ class Addresses:
     def pay(self, link: PaymentLink) -> str:
         return self._signed("pay", Purpose.PAY, link.key)
 
-    def continue_on(self, attempt: Attempt) -> str:
-        return self._signed("continue", Purpose.CONTINUE, attempt.id)
+    def continue_on(self, hand_over: HandOver) -> str:
+        """The order on another device; the first one to open it keeps it."""
+        return self._signed("continue", Purpose.CONTINUE, hand_over.key)
 
     def again(self, ticket: Ticket) -> str:
         """Try to pay again, out of an e-mail; the page first looks whether there is anything left to pay."""
@@ -34,9 +36,6 @@ class Addresses:
 
     def rate(self, ticket: Ticket) -> str:
         return self._signed("rate", Purpose.RATE, ticket.id)
-
-    def desk_ticket(self, ticket: Ticket) -> str:
-        return f"{self.public_url}/desk/tickets/{ticket.reference}"
 
     def look(self, shop: Shop) -> str:
         return f"{self.public_url}/look/{shop.site}.css"

@@ -78,6 +78,8 @@ class Beacon(Base):
     shop_id: Mapped[int] = to("shops", index=False)
     key: Mapped[Key]
     attempt_key: Mapped[Key]
+    # Keyed hash of the address it came from (see `guard`).
+    address: Mapped[Key | None]
     body: Mapped[Text]
     fingerprint: Mapped[Key]
     user_agent: Mapped[Text | None]
@@ -130,6 +132,8 @@ class Arrival:
     parsed: Parsed
     user_agent: str | None
     at: datetime
+    # Keyed hash of the address it came from (see `guard`).
+    address: str | None = None
 
 
 def accept(connection: sa.Connection, arrivals: Sequence[Arrival]) -> list[bool]:
@@ -160,6 +164,7 @@ def _row(arrival: Arrival) -> dict[str, Any]:
         "body": arrival.parsed.body,
         "fingerprint": arrival.parsed.fingerprint,
         "user_agent": arrival.user_agent,
+        "address": arrival.address,
         "received_at": arrival.at,
     }
 

@@ -1,14 +1,18 @@
 """What a browser tells about itself: the allow-list of captured facts, and readable names from a user-agent text."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ua_parser import parse
 
+from widget.language import N_
 from widget.redaction import mask_all
 
 MAX_FACT_CHARS = 200
+# What a user-agent text does not say.
+UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,29 +25,31 @@ class CapturedFact:
 
 # Every fact the embed and its frame may send, in the order people read them. Whatever else arrives is dropped.
 FACTS: dict[str, CapturedFact] = {
-    "language": CapturedFact("Language", "So that help, amounts and e-mails are written as the customer reads them."),
-    "time_zone": CapturedFact("Time zone", "So that agents know what time it is for the customer."),
-    "viewport": CapturedFact("Window", "A payment form or bank page may be cut off in a small window."),
-    "screen": CapturedFact("Screen", "Tells a phone from a desktop where the browser hides it."),
-    "pixel_ratio": CapturedFact("Pixel ratio", "Zoomed pages hide buttons; this shows the zoom."),
-    "touch": CapturedFact("Touch screen", "Some payment buttons fail on touch screens only."),
-    "connection": CapturedFact("Connection", "A slow connection explains a slow payment."),
-    "online": CapturedFact("Online", "Tells a lost connection from a provider that does not answer."),
-    "memory": CapturedFact("Memory (GB)", "Pages freeze or are closed by the system when memory is short."),
-    "cores": CapturedFact("Processor cores", "A slow device freezes where a fast one does not."),
-    "cookies": CapturedFact("Cookies", "Banks and providers need cookies to finish a payment."),
-    "storage": CapturedFact("Storage", "A checkout that may store nothing loses the payment on the way."),
-    "wallets": CapturedFact("Wallets", "Which of Apple Pay, Google Pay and Samsung Pay this browser has."),
-    "page": CapturedFact("Page", "On which page the payment got stuck: the path only, without the query."),
-    "referrer": CapturedFact("Came from", "Which site led here, a provider's for instance: the host only."),
-    "clock_skew": CapturedFact("Clock is off by (s)", "Banks refuse payments from a device whose clock is wrong."),
-    "protection": CapturedFact("Help while frozen", "Whether help could show although the shop's page was frozen."),
-    "architecture": CapturedFact("Processor", "To repeat a fault on the same kind of processor."),
-    "bitness": CapturedFact("Processor bits", "To repeat a fault on the same build of the browser."),
-    "model": CapturedFact("Device model", "To repeat a fault on the same phone."),
-    "platform_version": CapturedFact("System version", "The user-agent text no longer tells the true version."),
-    "browser_versions": CapturedFact("Browser versions", "To repeat a fault in the same version of the browser."),
-    "form_factors": CapturedFact("Form", "Tells a tablet from a phone and a desktop."),
+    "language": CapturedFact(
+        N_("Language"), "So that help, amounts and e-mails are written as the customer reads them."
+    ),
+    "time_zone": CapturedFact(N_("Time zone"), "So that agents know what time it is for the customer."),
+    "viewport": CapturedFact(N_("Window"), "A payment form or bank page may be cut off in a small window."),
+    "screen": CapturedFact(N_("Screen"), "Tells a phone from a desktop where the browser hides it."),
+    "pixel_ratio": CapturedFact(N_("Pixel ratio"), "Zoomed pages hide buttons; this shows the zoom."),
+    "touch": CapturedFact(N_("Touch screen"), "Some payment buttons fail on touch screens only."),
+    "connection": CapturedFact(N_("Connection"), "A slow connection explains a slow payment."),
+    "online": CapturedFact(N_("Online"), "Tells a lost connection from a provider that does not answer."),
+    "memory": CapturedFact(N_("Memory (GB)"), "Pages freeze or are closed by the system when memory is short."),
+    "cores": CapturedFact(N_("Processor cores"), "A slow device freezes where a fast one does not."),
+    "cookies": CapturedFact(N_("Cookies"), "Banks and providers need cookies to finish a payment."),
+    "storage": CapturedFact(N_("Storage"), "A checkout that may store nothing loses the payment on the way."),
+    "wallets": CapturedFact(N_("Wallets"), "Which of Apple Pay, Google Pay and Samsung Pay this browser has."),
+    "page": CapturedFact(N_("Page"), "On which page the payment got stuck: the path only, without the query."),
+    "referrer": CapturedFact(N_("Came from"), "Which site led here, a provider's for instance: the host only."),
+    "clock_skew": CapturedFact(N_("Clock is off by (s)"), "Banks refuse payments from a device whose clock is wrong."),
+    "protection": CapturedFact(N_("Help while frozen"), "Whether help could show although the shop's page was frozen."),
+    "architecture": CapturedFact(N_("Processor"), "To repeat a fault on the same kind of processor."),
+    "bitness": CapturedFact(N_("Processor bits"), "To repeat a fault on the same build of the browser."),
+    "model": CapturedFact(N_("Device model"), "To repeat a fault on the same phone."),
+    "platform_version": CapturedFact(N_("System version"), "The user-agent text no longer tells the true version."),
+    "browser_versions": CapturedFact(N_("Browser versions"), "To repeat a fault in the same version of the browser."),
+    "form_factors": CapturedFact(N_("Form"), "Tells a tablet from a phone and a desktop."),
 }
 
 # What the browsers inside other apps call themselves. They share no cookies with the real one, cannot open a bank's
@@ -60,6 +66,28 @@ _IN_APP = {
     "Twitter": re.compile(r"Twitter(?: for |Android)"),
     "an app": re.compile(r"Android\b[^)]*; wv\)"),
 }
+
+
+_SYSTEMS = {
+    "ios": "ios",
+    "android": "android",
+    "windows": "windows",
+    "mac_os_x": "mac",
+    "linux": "linux",
+    "ubuntu": "linux",
+    "fedora": "linux",
+    "chrome_os": "chromeos",
+}
+_NO_WORD = re.compile(r"[^a-z0-9]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Kin:
+    """What a browser is like, in few words, so that the same fault is counted together: "safari", "ios", "phone"."""
+
+    browser: str
+    os: str
+    device_class: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +113,19 @@ def browser_of(user_agent: str | None) -> Browser:
     result = parse(user_agent or "")
     browser, system, device = result.user_agent, result.os, result.device
     return Browser(
-        name=_versioned(browser.family, browser.major) if browser else "unknown",
-        system=_versioned(system.family, system.major, system.minor) if system else "unknown",
-        device=" ".join(part for part in (device.brand, device.model) if part) or device.family
-        if device
-        else "unknown",
+        name=_versioned(browser.family, browser.major) if browser else UNKNOWN,
+        system=_versioned(system.family, system.major, system.minor) if system else UNKNOWN,
+        device=" ".join(part for part in (device.brand, device.model) if part) or device.family if device else UNKNOWN,
     )
+
+
+def kin_of(user_agent: str | None, facts: Mapping[str, Any] | None = None) -> Kin:
+    """What this browser is like; "" for what is not known. An iPad says that it is a Mac with a touch screen."""
+    result, known = parse(user_agent or ""), facts or {}
+    system = _spelled(result.os.family) if result.os else ""
+    if system == "mac_os_x" and known.get("touch") not in (None, False, 0):
+        return Kin(_family(user_agent, result.user_agent), "ios", "tablet")
+    return Kin(_family(user_agent, result.user_agent), _SYSTEMS.get(system, ""), _class_of(user_agent, system))
 
 
 def in_app_of(user_agent: str | None) -> str | None:
@@ -101,3 +136,25 @@ def in_app_of(user_agent: str | None) -> str | None:
 def _versioned(family: str, *numbers: str | None) -> str:
     version = ".".join(number for number in numbers if number)
     return f"{family} {version}".strip()
+
+
+def _family(user_agent: str | None, found: Any) -> str:
+    """The browser without its version and without "mobile"; of one inside an app, the app."""
+    app = in_app_of(user_agent)
+    if app is not None:
+        return _spelled(app)
+    words = _spelled(found.family).split("_") if found else []
+    return "_".join(word for word in words if word not in {"mobile", "ios", "webview"})[:40]
+
+
+def _class_of(user_agent: str | None, system: str) -> str:
+    text = user_agent or ""
+    if system == "ios":
+        return "tablet" if "iPad" in text else "phone"
+    if system == "android":
+        return "phone" if "Mobile" in text else "tablet"
+    return "desktop" if system in _SYSTEMS else ""
+
+
+def _spelled(words: str) -> str:
+    return _NO_WORD.sub("_", words.lower()).strip("_")

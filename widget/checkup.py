@@ -9,7 +9,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from widget import migrations, shops
 from widget.database import Database
+from widget.providers import ProviderDown, ProviderRefused, adapter_for
 from widget.settings import Settings
+from widget.shops import Shop
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +40,25 @@ def _database(settings: Settings) -> Iterator[Finding]:
         yield Finding(f"database {name}", is_good=is_current, hint="Run `unjam migrate`.")
         if is_current:
             with database.read() as session:
-                number = len(shops.all_of_them(session))
-            yield Finding(f"{number} shop(s)", is_good=number > 0, hint="Add one with `unjam shop-add`.")
+                known = shops.all_of_them(session)
+            yield Finding(f"{len(known)} shop(s)", is_good=bool(known), hint="Add one with `unjam shop-add`.")
+            for shop in known:
+                yield from _stripe(shop)
     except SQLAlchemyError as error:
         yield Finding(f"database {name}", is_good=False, hint=f"It cannot be reached: {error.__cause__ or error}")
     finally:
         database.dispose()
+
+
+def _stripe(shop: Shop) -> Iterator[Finding]:
+    """Whether the shop's key may close a payment that waits for its customer. A restricted one may lack that right."""
+    try:
+        adapter = adapter_for("stripe", shop.settled.providers)
+        if adapter is not None:
+            trouble = getattr(adapter, "refusal")()  # noqa: B009 (only Stripe's has it, and is loaded only if used)
+            yield Finding(f"Stripe's key of {shop.site}", is_good=trouble is None, hint=trouble or "")
+    except (ProviderDown, ProviderRefused) as error:
+        yield Finding(f"Stripe's key of {shop.site}", is_good=False, hint=str(error))
 
 
 def _mail(settings: Settings) -> Finding:

@@ -187,7 +187,24 @@ def shop_set(site: str, name: str | None, origins: tuple[str, ...], profile: Pat
         shop = shops.by_site_even_disabled(session, site)
         changed = _profile_from(profile) | ({"allowed_origins": origins} if origins else {})
         shops.change(shop, name=name, profile=changed, disable=disable, now=clock.now())
+        hook_url = shop.settled.hook_url
     click.echo(f"Changed {site}.")
+    if hook_url is not None and hook_url.startswith("http://"):
+        click.echo("Warning: hook_url is not https, so order numbers travel in clear.", err=True)
+
+
+@main.command("audit")
+@click.argument("site", required=False)
+@click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True, help="How many rows.")
+def list_audit(site: str | None, limit: int) -> None:
+    """List what was refused and noted, newest first, as JSON lines."""
+    from widget import audit, shops
+
+    with _session() as session:
+        shop = shops.by_site_even_disabled(session, site) if site else None
+        for row in audit.latest(session, shop.id if shop else None, limit):
+            noted = {"at": row.at.isoformat(), "what": row.what, "about": row.about, "address": row.address}
+            click.echo(json.dumps(noted | {"detail": row.detail}, ensure_ascii=False))
 
 
 @main.command("shops")
@@ -203,7 +220,7 @@ def list_shops() -> None:
 
 @main.command("rotate-key")
 @click.argument("site")
-@click.argument("kind", type=click.Choice(["signing", "api"]))
+@click.argument("kind", type=click.Choice(["signing", "api", "hook"]))
 @click.option("--at-once", is_flag=True, help="Refuse the old key from now on, instead of in 7 days.")
 def rotate_key(site: str, kind: str, at_once: bool) -> None:
     """Make a new key for a shop and print it, once."""

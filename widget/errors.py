@@ -1,64 +1,70 @@
 """Named failures that a person or a program can answer; `widget.web.errors` turns them into HTTP."""
 
+from widget.language import N_, Said
+
 
 class Problem(Exception):
-    """Something the caller can mend. `detail` says what happened and what to do, in one or two sentences."""
+    """Something the caller can mend. `detail` says what happened and what to do, in one or two sentences.
+
+    `said` is the same, to be put into the language of whoever reads it.
+    """
 
     status = 400
     slug = "bad-request"
-    title = "This request cannot be handled"
+    title = N_("This request cannot be handled")
 
-    def __init__(self, detail: str) -> None:
-        super().__init__(detail)
-        self.detail = detail
+    def __init__(self, detail: str | Said) -> None:
+        super().__init__(str(detail))
+        self.said = detail
+        self.detail = str(detail)
 
 
 class Malformed(Problem):
     status = 422
     slug = "malformed"
-    title = "The content does not have the expected shape"
+    title = N_("The content does not have the expected shape")
 
 
 class TooLarge(Problem):
     status = 413
     slug = "too-large"
-    title = "The content is too large"
+    title = N_("The content is too large")
 
 
 class UnknownSite(Problem):
     status = 404
     slug = "unknown-site"
-    title = "There is no shop with this site key"
+    title = N_("There is no shop with this site key")
 
 
 class WrongOrigin(Problem):
     status = 403
     slug = "wrong-origin"
-    title = "This origin is not allowed for this shop"
+    title = N_("This origin is not allowed for this shop")
 
 
 class Stale(Problem):
     status = 422
     slug = "stale"
-    title = "The content was sent too long ago, or is dated in the future"
+    title = N_("The content was sent too long ago, or is dated in the future")
 
 
 class Replayed(Problem):
     status = 409
     slug = "replayed"
-    title = "This identifier was used before with other content"
+    title = N_("This identifier was used before with other content")
 
 
 class Unauthorised(Problem):
     status = 401
     slug = "unauthorised"
-    title = "The API key is missing or wrong"
+    title = N_("The API key is missing or wrong")
 
 
 class NotFound(Problem):
     status = 404
     slug = "not-found"
-    title = "There is nothing at this address"
+    title = N_("There is nothing at this address")
 
 
 class LinkInvalid(Problem):
@@ -66,13 +72,13 @@ class LinkInvalid(Problem):
 
     status = 404
     slug = "link-invalid"
-    title = "This link does not work"
+    title = N_("This link does not work")
 
 
 class LinkExpired(Problem):
     status = 410
     slug = "link-expired"
-    title = "This link has expired"
+    title = N_("This link has expired")
 
 
 class Refused(Problem):
@@ -80,4 +86,4 @@ class Refused(Problem):
 
     status = 409
     slug = "refused"
-    title = "This cannot be done now"
+    title = N_("This cannot be done now")

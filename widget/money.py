@@ -4,12 +4,13 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
 
-from babel import Locale, UnknownLocaleError
-from babel.numbers import format_currency, get_currency_precision, list_currencies
+from babel.numbers import format_currency, get_currency_precision, get_currency_symbol, list_currencies
 
-DEFAULT_LOCALE = "en"
+from widget.language import direction, known_locale
+
 # Nobody checks out for more; a larger number is a mistake of units or an attack on the column.
 MAX_MINOR = 10**12
+_LEFT_TO_RIGHT = "\u2066{}\u2069"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,12 @@ class Money:
         return Decimal(self.minor).scaleb(-get_currency_precision(self.currency))
 
     def shown(self, locale: str | None) -> str:
-        return format_currency(self.major, self.currency, locale=known_locale(locale))
+        reader = known_locale(locale)
+        shown = format_currency(self.major, self.currency, locale=reader)
+        symbol = get_currency_symbol(self.currency, locale=reader)
+        # From right to left, the sign of R$ would come before its letter.
+        is_latin = direction(locale) == "rtl" and symbol[:1].isascii() and symbol[:1].isalpha()
+        return shown.replace(symbol, _LEFT_TO_RIGHT.format(symbol)) if is_latin else shown
 
 
 @cache
@@ -34,21 +40,3 @@ def _currencies() -> frozenset[str]:
 
 def is_currency(code: str) -> bool:
     return code in _currencies()
-
-
-def locale_for(reader: str, shop: str) -> str:
-    """The reader's locale; the shop's where both write the same language, so that amounts look as at the checkout."""
-    theirs, home = known_locale(reader or shop), known_locale(shop)
-    return home if theirs.split("_")[0] == home.split("_")[0] else theirs
-
-
-def known_locale(tag: str | None) -> str:
-    """The locale in Babel's spelling, or the default when Babel does not know it."""
-    if not tag:
-        return DEFAULT_LOCALE
-    for candidate in (tag, tag.replace("_", "-").split("-")[0]):
-        try:
-            return str(Locale.parse(candidate.replace("_", "-"), sep="-"))
-        except (UnknownLocaleError, ValueError, TypeError):
-            continue
-    return DEFAULT_LOCALE

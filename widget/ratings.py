@@ -8,9 +8,10 @@ from sqlalchemy.orm import Mapped, Session
 from widget import tickets
 from widget.database import Base, Id, Instant, Text, insert_once, to
 from widget.errors import Malformed
+from widget.language import N_
 from widget.tickets import Ticket
 
-SCORES = {5: "Very good", 4: "Good", 3: "It was OK", 2: "Poor", 1: "Very poor"}
+SCORES = {5: N_("Very good"), 4: N_("Good"), 3: N_("It was OK"), 2: N_("Poor"), 1: N_("Very poor")}
 
 
 class Rating(Base):

@@ -5,8 +5,9 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from widget import attempts, casework, charges, orders, pulses, signals, silence, stalls
+from widget import attempts, casework, orders, pulses, siblings, signals, silence, stalls
 from widget.attempts import Attempt, Stage
+from widget.language import N_
 from widget.pulses import Pulse
 from widget.shops import Shop
 from widget.stalls import StallKind
@@ -17,14 +18,14 @@ _ONE_RETURN = timedelta(seconds=30)
 _MAX_SIGNALS = 500
 
 _WORDS = {
-    StallKind.FROZEN: "The payment page froze before the payment ended.",
-    StallKind.SILENT: "Your payment was interrupted.",
-    StallKind.CLOSED: "Your payment was interrupted when its page was closed.",
-    StallKind.NO_RETURN: "You left to confirm the payment, and the shop did not hear how that ended.",
+    StallKind.FROZEN: N_("The payment page froze before the payment ended."),
+    StallKind.SILENT: N_("Your payment was interrupted."),
+    StallKind.CLOSED: N_("Your payment was interrupted when its page was closed."),
+    StallKind.NO_RETURN: N_("You left to confirm the payment, and the shop did not hear how that ended."),
 }
-_CAME_BACK = "You left to confirm the payment and came back."
-_INTERRUPTED = "Your payment was interrupted."
-_MAY_STILL_RUN = "Your payment may still be going on."
+_CAME_BACK = N_("You left to confirm the payment and came back.")
+_INTERRUPTED = N_("Your payment was interrupted.")
+_MAY_STILL_RUN = N_("Your payment may still be going on.")
 
 
 def welcome(session: Session, attempt: Attempt, now: datetime) -> bool:
@@ -60,7 +61,7 @@ def attend(session: Session, attempt: Attempt, now: datetime) -> None:
     if not is_interrupted(session, attempt):
         return
     casework.returned(session, attempt, now)
-    if not charges.came_back(session, attempt) or charges.may_still_run(session, attempt, now):
+    if not siblings.came_back(session, attempt) or siblings.may_still_run(session, attempt, now):
         return
     if _is_awaited(session, attempt):
         pulses.let_rest(session, attempt.shop_id, attempt.key, now)
@@ -83,7 +84,7 @@ def greeting(session: Session, attempt: Attempt, now: datetime) -> str | None:
         return _WORDS[told]
     if not signals.named(session, [attempt.id], ["back"], 1):
         return None
-    if attempt.stage != Stage.LEFT and charges.may_still_run(session, attempt, now):
+    if attempt.stage != Stage.LEFT and siblings.may_still_run(session, attempt, now):
         return _MAY_STILL_RUN
     was_away = attempt.stage == Stage.LEFT and silence.left_at(session, attempt) is Stage.AUTHENTICATING
     return _CAME_BACK if was_away else _INTERRUPTED

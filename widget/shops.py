@@ -15,8 +15,10 @@ import sqlalchemy as sa
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from widget.accounts import BankAccount
 from widget.database import Base, Id, Instant, JsonObject, Key, Line, Word, to
 from widget.errors import Malformed, Unauthorised, UnknownSite
+from widget.methods import MethodName
 
 SITE_KEY = re.compile(r"[a-z0-9][a-z0-9-]{1,39}\Z")
 RETIRED_KEY_LIVES = timedelta(days=7)
@@ -40,6 +42,7 @@ SETTABLE_DEADLINES: dict[str, tuple[float, float]] = {
 class KeyKind(StrEnum):
     SIGNING = "signing"  # HMAC secret of the shop's server for order context; needed in clear to verify
     API = "api"  # bearer key for /api/v1; only its SHA-256 is kept
+    HOOK = "hook"  # HMAC secret of what we tell the shop's server; needed in clear to sign
 
 
 class Shop(Base):
@@ -131,6 +134,18 @@ class Profile(BaseModel):
     payment_link_hours: int = Field(default=24, ge=1, le=24 * 30)
     reminder_after_minutes: int | None = Field(default=None, ge=1)
     rating_after_minutes: int | None = Field(default=None, ge=0)
+    # The shop’s own page that takes a payment; {order}, {amount} (as 1234.50) and {currency} are filled in.
+    link_template: str | None = None
+    # Accounts that customers may transfer to.
+    bank_accounts: tuple[BankAccount, ...] = ()
+    # For how many hours an order is kept when the customer wants to pay later; None does not offer it.
+    hold_hours: int | None = Field(default=72, ge=1, le=24 * 30)
+    # Whether customers may ask to be called back.
+    calls_back: bool = False
+    # Where we tell the shop's server what it must know (see `hooks`).
+    hook_url: str | None = None
+    # An order context signed longer ago than this is not vouched for any more; None takes any, also undated ones.
+    signature_hours: int | None = Field(default=None, ge=1, le=24 * 30)
     # After an interrupted payment, the customer is written to this much later; None never.
     interrupted_after_minutes: int | None = Field(default=10, ge=1)
     # Seconds by stage or by limit of the switch (see SETTABLE_DEADLINES); absent ones are learned, or as shipped.
@@ -144,6 +159,20 @@ class Profile(BaseModel):
     @field_validator("checkout_url")
     @classmethod
     def _has_order(cls, value: str | None) -> str | None:
+        if value is not None and (urlsplit(value).scheme not in {"https", "http"} or "{order}" not in value):
+            raise ValueError("must be an http(s) address that contains {order}")
+        return value
+
+    @field_validator("hook_url")
+    @classmethod
+    def _can_be_told(cls, value: str | None) -> str | None:
+        if value is not None and (urlsplit(value).scheme not in {"https", "http"} or not urlsplit(value).hostname):
+            raise ValueError("must be an http(s) address of the shop's server")
+        return value
+
+    @field_validator("link_template")
+    @classmethod
+    def _names_the_order(cls, value: str | None) -> str | None:
         if value is not None and (urlsplit(value).scheme not in {"https", "http"} or "{order}" not in value):
             raise ValueError("must be an http(s) address that contains {order}")
         return value
@@ -183,6 +212,11 @@ class Profile(BaseModel):
         """The shop's name for a method, or a readable form of its id."""
         known = {each.id: each.label for each in self.methods}
         return known.get(method, method.replace("_", " ").capitalize()) if method else None
+
+    def method_name(self, method: str) -> MethodName:
+        """The same for a reader of any language."""
+        known = {each.id: each.label for each in self.methods}
+        return MethodName(method, known.get(method), self.locale)
 
 
 def _readable(stored: dict[str, Any]) -> dict[str, Any]:
@@ -259,9 +293,9 @@ def rotate_key(session: Session, shop: Shop, kind: KeyKind, now: datetime, *, at
         .where(sa.or_(ShopKey.retires_at.is_(None), ShopKey.retires_at > retires_at))
         .values(retires_at=retires_at)
     )
-    prefix = {KeyKind.SIGNING: "us_", KeyKind.API: "uk_"}[kind]
+    prefix = {KeyKind.SIGNING: "us_", KeyKind.API: "uk_", KeyKind.HOOK: "uh_"}[kind]
     secret = prefix + secrets.token_urlsafe(32)
-    kept = secret if kind is KeyKind.SIGNING else _fingerprint(secret)
+    kept = _fingerprint(secret) if kind is KeyKind.API else secret
     session.add(ShopKey(shop_id=shop.id, kind=kind.value, secret=kept, created_at=now))
     session.flush()
     return secret
@@ -290,10 +324,16 @@ def signing_secrets(session: Session, shop_id: int, now: datetime) -> list[str]:
     return list(rows)
 
 
-def signature_for(secret: str, *, order: str, amount: int, currency: str, email: str) -> str:
-    """The hex HMAC-SHA256 that a shop's server puts on the tag; the fields are joined by line feeds after `v1`."""
-    signed = "\n".join(("v1", order, str(amount), currency, email))
-    return hmac.new(secret.encode(), signed.encode(), hashlib.sha256).hexdigest()
+def signature_for(
+    secret: str, *, order: str, amount: int, currency: str, email: str, issued_at: int | None = None
+) -> str:
+    """The hex HMAC-SHA256 that a shop's server puts on the tag; the fields are joined by line feeds after `v2`.
+
+    `issued_at` (Unix seconds) comes last. Without it, it is version 1, which does not say when it was signed.
+    """
+    fields = [order, str(amount), currency, email]
+    parts = ["v1", *fields] if issued_at is None else ["v2", *fields, str(issued_at)]
+    return hmac.new(secret.encode(), "\n".join(parts).encode(), hashlib.sha256).hexdigest()
 
 
 def _is_live(now: datetime) -> sa.ColumnElement[bool]:

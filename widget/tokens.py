@@ -7,6 +7,7 @@ from typing import Any
 from itsdangerous import BadSignature, SignatureExpired, URLSafeTimedSerializer
 
 from widget.errors import LinkExpired, LinkInvalid
+from widget.language import N_
 
 
 class Purpose(StrEnum):
@@ -16,7 +17,7 @@ class Purpose(StrEnum):
     HELP = "help"  # the panel and rescue page of one attempt
     STATUS = "status"  # the private page of one ticket
     PAY = "pay"  # one manual payment link; the row holds the earlier, binding expiry
-    CONTINUE = "continue"  # an order carried to another device
+    CONTINUE = "continue"  # an order carried to another device; the row holds who took it
     AGAIN = "again"  # "try again" out of an e-mail
     RATE = "rate"
     FORM = "form"  # the nonce of a form on a page that has no session
@@ -27,7 +28,7 @@ LIFETIMES = {
     Purpose.HELP: timedelta(days=2),
     Purpose.STATUS: timedelta(days=90),
     Purpose.PAY: timedelta(days=30),
-    Purpose.CONTINUE: timedelta(hours=1),
+    Purpose.CONTINUE: timedelta(minutes=30),
     Purpose.AGAIN: timedelta(days=30),
     Purpose.RATE: timedelta(days=60),
     Purpose.FORM: timedelta(hours=12),
@@ -53,7 +54,17 @@ class Tokens:
         try:
             subject, signed_at = self._serializers[purpose].loads(token, max_age=lifetime, return_timestamp=True)
         except SignatureExpired as error:
-            raise LinkExpired("This link was valid for a limited time, and that time has passed.") from error
+            raise LinkExpired(N_("This link was valid for a limited time, and that time has passed.")) from error
         except BadSignature as error:
-            raise LinkInvalid("Copy the whole link from your e-mail, or open it there again.") from error
+            raise LinkInvalid(N_("Copy the whole link from your e-mail, or open it there again.")) from error
         return subject, signed_at.timestamp()
+
+    def purpose_of(self, token: str) -> Purpose | None:
+        """What a token of ours was signed for, however old it is; None when we did not sign it.
+
+        For the audit only: a link that was refused on one page may be a good one of another.
+        """
+        for purpose, serializer in self._serializers.items():
+            if serializer.loads_unsafe(token)[0]:
+                return purpose
+        return None

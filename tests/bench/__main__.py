@@ -10,13 +10,13 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import psycopg
 
-from tests.bench import host_cost, work
+from tests.bench import host_cost, month, work
 from tests.bench.load import Outcome, drive
-from tests.bench.servers import Server, running
+from tests.bench.servers import Server, cpu_seconds, memory_mb, running
+from tests.bench.world import shipped
 from tests.cluster import prepared
 from tests.processes import free_port
 from widget import __version__, migrations
@@ -28,7 +28,6 @@ SECONDS_PER_ROUND = 1.0
 # More than any machine opens within a round.
 TICKETS_PER_ROUND = 600
 EMBED_MAX_BYTES = 5_000
-_TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass
@@ -45,9 +44,9 @@ class Subject:
     failures: list[bytes] = field(default_factory=list)
 
     def measure(self, round_number: int) -> None:
-        before = _cpu_seconds(self.server.pid)
+        before = cpu_seconds(self.server.pid)
         outcome: Outcome = drive(self.server.port, self.requests(round_number), SECONDS_PER_ROUND, self.connections)
-        used = _cpu_seconds(self.server.pid) - before
+        used = cpu_seconds(self.server.pid) - before
         self.rates.append(outcome.answers / outcome.seconds)
         self.cpu_ms.append(used * 1000 / outcome.answers)
         self.latencies += outcome.latencies
@@ -67,6 +66,8 @@ def main() -> int:
         with prepare() as (bare_url, url):
             failed |= _compare(name, bare_url, url)
     _print_embed()
+    print()
+    month.report(shipped(), seeds=[1])
     return 1 if failed else 0
 
 
@@ -80,7 +81,7 @@ def _compare(name: str, bare_url: str, url: str) -> bool:
         hello = stack.enter_context(_bare("hello", bare_url))
         insert = stack.enter_context(_bare("insert", bare_url))
         unjam = stack.enter_context(_unjam(url, key))
-        idle_mb = _memory_mb(unjam.pid)
+        idle_mb = memory_mb(unjam.pid)
 
         def reports(number: int) -> Iterable[bytes]:
             return work.reports(attempt_ids[number * TICKETS_PER_ROUND : (number + 1) * TICKETS_PER_ROUND], key)
@@ -89,12 +90,13 @@ def _compare(name: str, bare_url: str, url: str) -> bool:
             Subject("hello world", hello, lambda _: work.hellos()),
             Subject("one bare insert", insert, lambda _: work.beacons()),
             Subject("a beacon", unjam, lambda _: work.beacons()),
+            Subject("a pulse", unjam, lambda _: work.pulses()),
             Subject("a report opens a ticket", unjam, reports, connections=8),
         ]
         for round_number in range(ROUNDS):
             for subject in subjects:
                 subject.measure(round_number)
-        loaded_mb = _memory_mb(unjam.pid)
+        loaded_mb = memory_mb(unjam.pid)
     _print_table(name, subjects)
     print(f"  digesting a beacon, in the worker: {work.digest_cpu_ms(database):.2f} ms CPU")
     print(f"  memory (PSS, all processes): {idle_mb:.0f} MB idle, {loaded_mb:.0f} MB after the load\n")
@@ -172,30 +174,6 @@ def _unjam(url: str, key: str) -> Iterator[Server]:
     command = [sys.executable, "-m", "widget.cli", "serve", "--port", str(port)]
     with running(command, port, settings, path="/health") as server:
         yield server
-
-
-def _cpu_seconds(group: int) -> float:
-    return sum(sum(map(int, fields[11:13])) for _, fields in _processes(group)) / _TICKS_PER_SECOND
-
-
-def _memory_mb(group: int) -> float:
-    """Proportional set size: what is shared between processes counts once."""
-    rollups = [(Path("/proc") / pid / "smaps_rollup").read_text() for pid, _ in _processes(group)]
-    lines = [line for rollup in rollups for line in rollup.splitlines() if line.startswith("Pss:")]
-    return sum(int(line.split()[1]) for line in lines) / 1024
-
-
-def _processes(group: int) -> Iterator[tuple[str, list[str]]]:
-    """The processes of a group with the fields of their /proc/PID/stat, from the state on."""
-    for folder in Path("/proc").iterdir():
-        if not folder.name.isdecimal():
-            continue
-        try:
-            fields = (folder / "stat").read_text().rpartition(") ")[2].split()
-        except OSError:
-            continue
-        if int(fields[2]) == group:
-            yield folder.name, fields
 
 
 if __name__ == "__main__":

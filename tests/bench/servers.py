@@ -14,6 +14,7 @@ from pathlib import Path
 
 _STARTS_WITHIN_SECONDS = 60
 _STOPS_WITHIN_SECONDS = 15
+_TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,3 +70,28 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+
+def cpu_seconds(group: int) -> float:
+    """What the processes of a group have used so far."""
+    return sum(sum(map(int, fields[11:13])) for _, fields in _processes(group)) / _TICKS_PER_SECOND
+
+
+def memory_mb(group: int) -> float:
+    """Proportional set size: what is shared between processes counts once."""
+    rollups = [(Path("/proc") / pid / "smaps_rollup").read_text() for pid, _ in _processes(group)]
+    lines = [line for rollup in rollups for line in rollup.splitlines() if line.startswith("Pss:")]
+    return sum(int(line.split()[1]) for line in lines) / 1024
+
+
+def _processes(group: int) -> Iterator[tuple[str, list[str]]]:
+    """The processes of a group with the fields of their /proc/PID/stat, from the state on."""
+    for folder in Path("/proc").iterdir():
+        if not folder.name.isdecimal():
+            continue
+        try:
+            fields = (folder / "stat").read_text().rpartition(") ")[2].split()
+        except OSError:
+            continue
+        if int(fields[2]) == group:
+            yield folder.name, fields

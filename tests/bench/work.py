@@ -22,6 +22,8 @@ SHOPS = 16
 ORIGIN = "https://shop.example"
 SIGNALS_PER_BEACON = 8
 BEACONS_PER_ATTEMPT = 5
+# More than a server answers in a round divided by the 120 a minute that one page may send.
+PULSING_PAGES = 5_000
 _ANYONE = "Mozilla/5.0 (Linux; Android 15; Pixel 9) AppleWebKit/537.36 Chrome/142.0.0.0 Mobile Safari/537.36"
 
 
@@ -41,7 +43,7 @@ def beacons() -> Iterator[bytes]:
         key = uuid.uuid4().hex
         for part in range(BEACONS_PER_ATTEMPT):
             number += 1
-            yield _post("/api/v1/beacons", beacon(number, key, part), "application/json", Origin=ORIGIN)
+            yield post("/api/v1/beacons", beacon(number, key, part), "application/json", Origin=ORIGIN)
 
 
 def beacon(number: int, key: str, part: int) -> bytes:
@@ -59,13 +61,22 @@ def beacon(number: int, key: str, part: int) -> bytes:
     return json.dumps(said, separators=(",", ":")).encode()
 
 
+def pulses() -> Iterator[bytes]:
+    """Requests without end, as the frames' workers send them: each page shows life every few seconds."""
+    keys = [uuid.uuid4().hex for _ in range(PULSING_PAGES)]
+    while True:
+        for number, key in enumerate(keys):
+            said = {"site": _site(number % SHOPS), "keys": [key], "presence": "seen"}
+            yield post("/api/v1/pulses", json.dumps(said).encode(), "application/json", Origin=ORIGIN)
+
+
 def reports(attempt_ids: list[int], signing_key: str) -> Iterator[bytes]:
     """One report for each attempt, as the customer's form posts it; each opens a ticket and owes two e-mails."""
     tokens = Tokens(signing_key)
     form = urlencode({"email": "sam@example.com", "words": "It froze after I pressed Pay. Was I charged?"}).encode()
     for attempt_id in attempt_ids:
         path = f"/help/{tokens.sign(Purpose.HELP, attempt_id)}/report"
-        yield _post(path, form, "application/x-www-form-urlencoded")
+        yield post(path, form, "application/x-www-form-urlencoded")
 
 
 def hellos() -> Iterator[bytes]:
@@ -99,7 +110,7 @@ def _signal(seq: int) -> dict[str, object]:
     return {"seq": seq, "at": 350.5 * (seq + 1), "name": "request", "data": data}
 
 
-def _post(path: str, body: bytes, content_type: str, **headers: str) -> bytes:
+def post(path: str, body: bytes, content_type: str, **headers: str) -> bytes:
     lines = [f"POST {path} HTTP/1.1", "Host: localhost", f"Content-Type: {content_type}", f"User-Agent: {_ANYONE}"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
     return "\r\n".join([*lines, f"Content-Length: {len(body)}", "", ""]).encode() + body

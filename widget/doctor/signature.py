@@ -16,8 +16,16 @@ from widget.money import MAX_MINOR, Money, is_currency
 from widget.orders import OrderContext
 
 NAME = "order"
-FIELDS = ("order", "amount", "currency", "email", "signature")
-_HOW = "Sign `v1`, order, amount, currency and e-mail, joined by line feeds, with HMAC-SHA256, and write it in hex"
+_FIELDS_OF_V1 = 4
+_NO_EMAIL = {
+    "v1": "Sign the e-mail as the last line; an empty one where there is none.",
+    "v2": "Sign the e-mail as the line before issued_at; an empty one where there is none.",
+}
+FIELDS = ("order", "amount", "currency", "email", "signature", "issued_at")
+_HOW = (
+    "Sign `v1`, order, amount, currency and e-mail (or `v2`, the same and issued_at), joined by line feeds, with "
+    "HMAC-SHA256, and write it in hex"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +94,7 @@ def _unexplained(context: OrderContext, site: str) -> str:
 
 def _mistakes(context: OrderContext, said: Mapping[str, str], secrets: Secrets) -> Iterator[tuple[str, str]]:
     """Signatures that differ from the right one in one thing, each with what to do about it."""
-    right = _text(context)
+    right = "\n".join([_version(context), *_parts(context)])
     for secret in [*secrets.live, *secrets.retired]:
         for text, mend in _texts(context, said):
             yield _hmac(secret, text), mend
@@ -96,22 +104,36 @@ def _mistakes(context: OrderContext, said: Mapping[str, str], secrets: Secrets) 
 
 def _texts(context: OrderContext, said: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Texts that are likely to have been signed in place of the right one, each with what to do."""
+    version, parts = _version(context), _parts(context)
     amount, email = str(context.amount), context.email
-    parts = [context.order, amount, context.currency, email]
+
+    def joined(*lines: str) -> str:
+        return "\n".join([version, *lines])
+
     for written in _in_major_units(context):
-        yield _joined([parts[0], written, *parts[2:]]), f"Sign the amount in minor units: {amount}, not {written}."
+        mend = f"Sign the amount in minor units: {amount}, not {written}."
+        yield joined(parts[0], written, *parts[2:]), mend
     lower = context.currency.lower()
-    yield _joined([*parts[:2], lower, email]), f"Sign the currency in capital letters: {context.currency}, not {lower}."
+    mend = f"Sign the currency in capital letters: {context.currency}, not {lower}."
+    yield joined(*parts[:2], lower, *parts[3:]), mend
     for other in {"", email.lower(), email.upper(), said.get("email", "")} - {email}:
-        yield _joined([*parts[:3], other]), f'Sign the e-mail as it stands on the tag: "{email}", not "{other}".'
+        mend = f'Sign the e-mail as it stands on the tag: "{email}", not "{other}".'
+        yield joined(*parts[:3], other, *parts[4:]), mend
+    names = "order, amount, currency, e-mail" + (", issued_at" if len(parts) > _FIELDS_OF_V1 else "")
     for other_order in permutations(parts):
-        yield _joined(list(other_order)), "Sign the fields in this order: v1, order, amount, currency, e-mail."
-    yield "\n".join(parts), "Begin the signed text with the line `v1`."
-    yield _text(context) + "\n", "End the signed text with the e-mail, without a line feed after it."
-    yield _joined(parts[:3]), "Sign the e-mail as the last line; an empty one where there is none."
+        yield joined(*other_order), f"Sign the fields in this order: {version}, {names}."
+    yield "\n".join(parts), f"Begin the signed text with the line `{version}`."
+    yield joined(*parts) + "\n", "End the signed text with the last field, without a line feed after it."
+    yield joined(*parts[:3], *parts[4:]), _NO_EMAIL[version]
     for glue in ("", ",", "|", ":", ";", "&", " ", "\r\n", ".", "-"):
-        yield glue.join(["v1", *parts]), "Join the signed fields by line feeds."
-        yield glue.join(parts), "Begin the signed text with `v1` and join the fields by line feeds."
+        yield glue.join([version, *parts]), "Join the signed fields by line feeds."
+        yield glue.join(parts), f"Begin the signed text with `{version}` and join the fields by line feeds."
+    if version == "v2":
+        yield (
+            "\n".join(["v1", *parts[:_FIELDS_OF_V1]]),
+            "Sign issued_at too, as `v2`, or take data-issued_at off the tag.",
+        )
+        yield "\n".join(["v1", *parts]), "Begin the signed text with `v2` where issued_at is signed too."
 
 
 def _in_major_units(context: OrderContext) -> list[str]:
@@ -128,12 +150,14 @@ def _as_minor(amount: str, currency: str) -> int | None:
     return int(minor) if is_currency(currency) and 0 < minor <= MAX_MINOR and minor == int(minor) else None
 
 
-def _text(context: OrderContext) -> str:
-    return _joined([context.order, str(context.amount), context.currency, context.email])
+def _version(context: OrderContext) -> str:
+    return "v1" if context.issued_at is None else "v2"
 
 
-def _joined(parts: list[str]) -> str:
-    return "\n".join(["v1", *parts])
+def _parts(context: OrderContext) -> list[str]:
+    """The fields that are signed after the version, in their order."""
+    parts = [context.order, str(context.amount), context.currency, context.email]
+    return parts if context.issued_at is None else [*parts, str(context.issued_at)]
 
 
 def _hmac(secret: str, text: str) -> str:

@@ -11,7 +11,6 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from widget.addresses import Addresses
 from widget.casework import pace_of
 from widget.database import Database
-from widget.moments import moment
 from widget.paths import STATIC, TEMPLATES
 from widget.settings import Settings
 from widget.tokens import Tokens
@@ -29,10 +28,12 @@ from widget.web import (
     pay,
     pulses,
     rate,
+    reader,
     rescue,
     script,
     security,
     start,
+    webhooks,
 )
 from widget.web import status as status_page
 from widget.web.context import Services
@@ -89,16 +90,32 @@ def _configure(app: Flask, settings: Settings) -> None:
         WTF_CSRF_TIME_LIMIT=None,
     )
     app.jinja_env.globals["asset"] = asset
-    app.jinja_env.filters["moment"] = moment
+    app.jinja_env.filters["moment"] = reader.moment
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
 
 
 def _register(app: Flask, settings: Settings) -> None:
+    reader.register(app)
     errors.register(app)
     security.register(app)
     desk.register(app)
     # These are authorised by a key, a signed link or nothing, never by our cookie, so there is no session to forge.
-    for module in (health, script, embed, beacons, pulses, panel, rescue, start, pay, status_page, rate, again, api):
+    for module in (
+        health,
+        script,
+        embed,
+        beacons,
+        pulses,
+        panel,
+        rescue,
+        start,
+        pay,
+        status_page,
+        rate,
+        again,
+        api,
+        webhooks,
+    ):
         csrf.exempt(module.blueprint)
         app.register_blueprint(module.blueprint)
     if settings.shows_mailbox:

@@ -6,7 +6,7 @@ from flask import Blueprint
 from limits import parse as parse_limit
 from werkzeug.wsgi import get_input_stream
 
-from widget import beacons, clock
+from widget import beacons, clock, guard
 from widget.beacons import Arrival
 from widget.redaction import mask_card_numbers
 from widget.web import door
@@ -33,6 +33,7 @@ class Door(door.Door):
     def __init__(self, inside: "WSGIApplication", services: Services) -> None:
         super().__init__(inside, services)
         self._inbox = Inbox(services.database)
+        self._key = services.settings.signing_key
 
     def _take_in(self, environ: "WSGIEnvironment") -> None:
         now = clock.now()
@@ -41,9 +42,10 @@ class Door(door.Door):
         site = self._site(parsed.beacon.site, environ)
         hit(PER_ATTEMPT, "beacon", parsed.beacon.attempt.key)
         hit(PER_SITE, "beacon", site.site)
-        hit(PER_ADDRESS, "beacon", environ.get("REMOTE_ADDR") or "")
+        address = environ.get("REMOTE_ADDR") or ""
+        hit(PER_ADDRESS, "beacon", address)
         agent = mask_card_numbers((environ.get("HTTP_USER_AGENT") or "")[:MAX_AGENT_CHARS])
-        self._inbox.put(Arrival(site.shop_id, parsed, agent or None, now))
+        self._inbox.put(Arrival(site.shop_id, parsed, agent or None, now, guard.hash_of(self._key, address)))
 
 
 blueprint.post(PATH)(door.refuse)

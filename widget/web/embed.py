@@ -6,7 +6,7 @@ from widget import clock, deadlines, shops
 from widget.look import stylesheet
 from widget.providers import scripts
 from widget.tokens import Purpose
-from widget.web import security
+from widget.web import reader, security
 from widget.web.context import services
 
 blueprint = Blueprint("embed", __name__)
@@ -21,6 +21,7 @@ def frame(site: str) -> Response:
         shop = shops.by_site(session, site)
         limits = deadlines.of(session, shop)
     profile = shop.settled
+    reader.use(shop)
     page = render_template(
         "public/frame.html",
         shop=shop,

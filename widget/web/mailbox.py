@@ -25,6 +25,10 @@ KIND_NAMES = {
     Kind.REMINDER: "Reminder",
     Kind.RATING: "Rating",
     Kind.INTERRUPTED: "Payment interrupted",
+    Kind.OUTCOME: "What became of the payment",
+    Kind.PAID_TWICE: "Paid twice",
+    Kind.LATER: "Reminder of a kept order",
+    Kind.DEVICE: "Go on elsewhere",
 }
 # A mail may bring its own styles and nothing else: no script, no form, no request to anywhere.
 _MAIL_POLICY = (

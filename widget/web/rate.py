@@ -2,6 +2,7 @@
 answer that a person chose is recorded."""
 
 from flask import Blueprint, Response, make_response, render_template, request
+from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 
 from widget import clock, ratings, tickets
@@ -9,6 +10,7 @@ from widget.errors import LinkExpired, LinkInvalid, Malformed
 from widget.shops import Shop
 from widget.tickets import Ticket
 from widget.tokens import Purpose
+from widget.web import reader
 from widget.web.context import services
 from widget.web.limits import by_link, limiter
 
@@ -31,14 +33,15 @@ def answer(token: str) -> Response:
     score, comment = request.form.get("score", ""), request.form.get("comment", "")
     with services().database.write() as session:
         ticket = _ticket(session, token)
+        reader.use(session.get_one(Shop, ticket.shop_id), ticket.locale)
         if score not in {str(known) for known in ratings.SCORES}:
-            return _show(session, ticket, token, comment=comment, error="Choose one of the five answers.")
+            return _show(session, ticket, token, comment=comment, error=_("Choose one of the five answers."))
         if not _is_from_a_person(token):
             return _show(session, ticket, token, score=int(score), comment=comment, confirm=True)
         try:
             ratings.answer(session, ticket, int(score), comment, clock.now())
         except Malformed as error:
-            return _show(session, ticket, token, score=int(score), comment=comment, error=error.detail)
+            return _show(session, ticket, token, score=int(score), comment=comment, error=reader.say(error.said))
         return _show(session, ticket, token, thanks=True)
 
 
@@ -63,6 +66,7 @@ def _ticket(session: Session, token: str) -> Ticket:
 
 def _show(session: Session, ticket: Ticket, token: str, *, error: str | None = None, **values: object) -> Response:
     shop = session.get_one(Shop, ticket.shop_id)
+    reader.use(shop, ticket.locale)
     page = render_template(
         "public/rate.html",
         shop=shop,

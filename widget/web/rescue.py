@@ -13,6 +13,7 @@ from widget.errors import UnknownSite
 from widget.shops import Shop
 from widget.stalls import SeenBy, StallKind
 from widget.tokens import Purpose
+from widget.web import reader
 from widget.web.context import services
 from widget.web.limits import hit
 
@@ -55,4 +56,6 @@ def _found(site: str, key: str) -> tuple[Shop | None, int | None]:
 def _way_on(shop: Shop | None) -> Page:
     """Says the same for every key that is not known, so that nothing can be learned by guessing."""
     profile = shop.settled if shop else None
+    if shop is not None:
+        reader.use(shop)
     return make_response(render_template("public/rescue.html", shop=shop, profile=profile), 404)

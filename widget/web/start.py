@@ -9,20 +9,23 @@ from typing import Any
 from babel.numbers import get_currency_precision
 from flask import Blueprint, make_response, redirect, render_template, request
 from flask import Response as Page
+from flask_babel import gettext as _
 from limits import parse as parse_limit
 from pydantic import ValidationError
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
-from widget import attempts, clock, shops, signals, stalls
+from widget import attempts, clock, guard, shops, signals, stalls
 from widget.attempts import KEY_PATTERN, Attempt, AttemptContext, Stage
 from widget.errors import LinkExpired, LinkInvalid, UnknownSite
+from widget.language import N_
 from widget.money import MAX_MINOR, is_currency
 from widget.orders import OrderContext
 from widget.redaction import has_card_number, mask_card_numbers
 from widget.shops import Shop
 from widget.stalls import SeenBy, StallKind
 from widget.tokens import Purpose
+from widget.web import caller, reader
 from widget.web.context import services
 from widget.web.limits import hit
 
@@ -44,13 +47,13 @@ class Happening:
 
 # Who cannot say for certain that Pay was never pressed may have been charged: all but the first count as pressed.
 HAPPENINGS = {
-    "absent": Happening("The page to pay does not load", StallKind.SDK, Stage.SDK),
-    "nothing": Happening("I pressed Pay and nothing happened", StallKind.DEAD_BUTTON, Stage.SUBMITTED),
-    "endless": Happening("I pressed Pay and it does not finish", StallKind.NO_ANSWER, Stage.SUBMITTED),
-    "frozen": Happening("The page froze or closed", StallKind.FROZEN, Stage.SUBMITTED),
-    "bank": Happening("My bank’s check did not work", StallKind.CHALLENGE, Stage.AUTHENTICATING),
-    "error": Happening("I was shown an error", StallKind.ERROR, Stage.SUBMITTED),
-    "other": Happening("Something else", StallKind.ASKED, Stage.SUBMITTED),
+    "absent": Happening(N_("The page to pay does not load"), StallKind.SDK, Stage.SDK),
+    "nothing": Happening(N_("I pressed Pay and nothing happened"), StallKind.DEAD_BUTTON, Stage.SUBMITTED),
+    "endless": Happening(N_("I pressed Pay and it does not finish"), StallKind.NO_ANSWER, Stage.SUBMITTED),
+    "frozen": Happening(N_("The page froze or closed"), StallKind.FROZEN, Stage.SUBMITTED),
+    "bank": Happening(N_("My bank’s check did not work"), StallKind.CHALLENGE, Stage.AUTHENTICATING),
+    "error": Happening(N_("I was shown an error"), StallKind.ERROR, Stage.SUBMITTED),
+    "other": Happening(N_("Something else"), StallKind.ASKED, Stage.SUBMITTED),
 }
 
 
@@ -66,6 +69,8 @@ class Said:
     currency: str
     email: str
     signature: str
+    # When the shop's server signed it, in Unix seconds.
+    issued_at: str
     happened: str
 
     @property
@@ -77,8 +82,9 @@ class Said:
         """The order to open, or None without a payable amount."""
         amount = self.amount or _minor(self.price, self.currency)
         named = {"order": self.order, "amount": amount, "currency": self.currency}
+        vouched = {"email": self.email, "signature": self.signature, "issued_at": self.issued_at}
         try:
-            return OrderContext.model_validate(named | {"email": self.email, "signature": self.signature})
+            return OrderContext.model_validate(named | vouched)
         except ValidationError:
             return None
 
@@ -113,6 +119,7 @@ def _open(session: Session, shop: Shop, key: str, said: Said) -> Attempt:
     if Stage(attempt.stage).is_over:
         return attempt
     attempt.user_agent = mask_card_numbers(request.user_agent.string[:500])
+    guard.remember(session, attempt, caller.address())
     signals.note(session, attempt, "stage", now, stage=happening.stage.value)
     if attempt.order_id is None and said.order:
         # Without an amount there is no order to open; the agent who reads the report needs its number all the same.
@@ -127,15 +134,17 @@ def _errors(said: Said) -> dict[str, str]:
     """What to mend, by field, in the order of the fields."""
     errors: dict[str, str] = {}
     if len(said.order) > MAX_ORDER_CHARS or not said.order.isprintable():
-        errors["order"] = f"Enter the order number in one line of at most {MAX_ORDER_CHARS} characters."
+        errors["order"] = _(
+            "Enter the order number in one line of at most %(count)s characters.", count=MAX_ORDER_CHARS
+        )
     elif has_card_number(said.order):
-        errors["order"] = "This looks like a card number. Enter the number of the order instead."
+        errors["order"] = _("This looks like a card number. Enter the number of the order instead.")
     if not said.amount and said.price and _minor(said.price, said.currency or "EUR") is None:
-        errors["price"] = "Enter the amount in figures, for example 49.90."
+        errors["price"] = _("Enter the amount in figures, for example 49.90.")
     if not said.amount and said.price and not is_currency(said.currency):
-        errors["currency"] = "Enter the currency in three letters, for example EUR."
+        errors["currency"] = _("Enter the currency in three letters, for example EUR.")
     if said.happened not in HAPPENINGS:
-        errors["happened"] = "Choose what happened."
+        errors["happened"] = _("Choose what happened.")
     return errors
 
 
@@ -181,6 +190,7 @@ def _key_of(nonce: str, shop: Shop) -> str | None:
 
 
 def _show(shop: Shop, said: Said, errors: dict[str, str] | None = None, *, is_expired: bool = False) -> Page:
+    reader.use(shop)
     nonce = request.form.get("form", "")
     page = render_template(
         "public/start.html",

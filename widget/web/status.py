@@ -4,11 +4,13 @@ from flask import Blueprint, Response, make_response, redirect, render_template,
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as Redirect
 
-from widget import charges, clock, tickets
+from widget import certainty, clock, tickets
 from widget.errors import Malformed
+from widget.language import Said
 from widget.shops import Shop
 from widget.tickets import Ticket
 from widget.tokens import Purpose
+from widget.web import reader
 from widget.web.context import services
 from widget.web.limits import by_link, limiter
 
@@ -31,7 +33,7 @@ def say(token: str) -> Response | Redirect:
             tickets.hear(session, _ticket(session, token), words, clock.now())
     except Malformed as error:
         with services().database.read() as session:
-            return _show(session, _ticket(session, token), token, words=words, error=error.detail)
+            return _show(session, _ticket(session, token), token, words=words, error=error.said)
     return redirect(f"/status/{token}#said", 303)
 
 
@@ -39,8 +41,11 @@ def _ticket(session: Session, token: str) -> Ticket:
     return tickets.by_id(session, int(services().tokens.read(Purpose.STATUS, token)))
 
 
-def _show(session: Session, ticket: Ticket, token: str, *, words: str = "", error: str | None = None) -> Response:
+def _show(
+    session: Session, ticket: Ticket, token: str, *, words: str = "", error: str | Said | None = None
+) -> Response:
     shop, order = session.get_one(Shop, ticket.shop_id), tickets.order_of(session, ticket)
+    reader.use(shop, ticket.locale)
     page = render_template(
         "public/status.html",
         shop=shop,
@@ -52,7 +57,7 @@ def _show(session: Session, ticket: Ticket, token: str, *, words: str = "", erro
         words_typed=words,
         error=error,
         again=services().addresses.again(ticket),
-        may_pay=charges.may_pay_whole(session, tickets.attempt_of(session, ticket), order, clock.now()),
+        may_pay=certainty.may_pay_whole(session, tickets.attempt_of(session, ticket), order, clock.now()),
         is_answer_late=ticket.answered_at is None and ticket.answer_due_at < clock.now(),
     )
     return make_response(page, 422 if error else 200)
