@@ -12,7 +12,8 @@ DUE = Money(1000, "EUR")
 
 
 def told(source: str, payment: str | None, amount: int, currency: str = "EUR", provider: str | None = None) -> Payment:
-    return Payment(source=source, payment=payment, amount=amount, currency=currency, provider=provider)
+    facts = {"source": source, "payment": payment, "amount": amount, "currency": currency, "provider": provider}
+    return Payment(**facts, is_proven=True)
 
 
 def balance(*tellings: Payment) -> Balance:

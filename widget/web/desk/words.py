@@ -131,6 +131,7 @@ _TOPICS: dict[str, str] = {
 }
 _EVENTS: dict[str, str] = {
     Event.PAID: "Order paid",
+    Event.MAYBE_PAID: "Order perhaps paid",
     Event.PAID_TWICE: "Order paid twice",
     Event.WRONG_AMOUNT: "Wrong amount paid",
     Event.HELD: "Order to be kept",
