@@ -713,10 +713,11 @@ def test_the_timeline_tells_figures_with_their_meaning(database: Database, cast:
     with database.write() as session:
         hear(session, cast, clock, told(attempt, PRESSED, busy, hung(2, 10, seconds=10, answered=0, hidden=False)))
         lines = evidence.gather(session, cast.shop, attempt_of(session, attempt)).timeline
+    started = "The payment was started, but no answer came"
     assert [(line.name, line.detail) for line in lines] == [
-        ("Stage", "submitted"),
+        ("Stage", "Pay was pressed"),
         ("Page was busy", "for 812 ms, cdn.example"),
-        ("Stall", "no answer, submitted, seen by the page, for 10 s, answers: 0"),
+        ("Stall", f"{started}, Pay was pressed, seen by the page, for 10 s, answers: 0"),
     ]
 
 

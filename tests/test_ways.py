@@ -198,7 +198,7 @@ def test_the_order_of_the_ways_stays_from_look_to_look(client: FlaskClient, toke
     assert len(looks) == 1
 
 
-@pytest.mark.parametrize(("path", "most"), [("check", 38), ("choose/report", 30), ("choose/payment_link", 62)])
+@pytest.mark.parametrize(("path", "most"), [("check", 40), ("choose/report", 32), ("choose/payment_link", 70)])
 def test_a_screen_asks_the_database_few_questions(
     client: FlaskClient, token: str, database: Database, path: str, most: int
 ) -> None:
