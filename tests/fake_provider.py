@@ -5,7 +5,7 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -28,6 +28,8 @@ class FakeProvider:
         self.fails_after_making = False
         self.refuses_to_close = False
         self.refuses_to_cancel = False
+        # Whether it has such a payment of every order that it is asked about, each with an id of its own.
+        self.knows_every_order = False
         # Whether what was paid on pages is part of what it says of the order.
         self.speaks_of_pages = True
         self.cancelled: list[str] = []
@@ -107,6 +109,9 @@ class _Handler(BaseHTTPRequestHandler):
                 else self._answer(404, {})
             )
         found = self.server.fake.payment()
+        asked = parse_qs(urlsplit(self.path).query).get("order", [""])[0]
+        if found and self.server.fake.knows_every_order:
+            found |= {"id": f"pay_{asked}", "order": asked}
         return self._answer(self.server.fake.answers_with, found) if found else self._answer(404, {})
 
     def do_POST(self) -> None:

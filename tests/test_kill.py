@@ -172,7 +172,7 @@ def test_kill_9_of_workers_loses_no_word_to_a_shop_and_no_doubt_about_a_charge(
 ) -> None:
     chance = random.Random(2)  # noqa: S311 -- when to kill, not a secret
     database = Database(database_url)
-    provider.status = "succeeded"
+    provider.status, provider.knows_every_order = "succeeded", True
     with database.write() as session:
         profile = {"hook_url": receiver.url, "providers": {"demo": {"url": provider.url}}}
         cast = Cast(session, profile=profile)
