@@ -19,6 +19,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from widget import ledger, orders
 from widget.database import Base, Currency, Id, Instant, JsonObject, Key, Line, Minor, Text, Word, insert_once, to
+from widget.language import locale_for
 from widget.money import Money
 from widget.orders import Order, OrderContext
 from widget.redaction import has_card_number
@@ -240,6 +241,13 @@ def with_shop_and_order(session: Session, attempt_id: int) -> tuple[Attempt, Sho
 
 def order_of(session: Session, attempt: Attempt) -> Order | None:
     return session.get(Order, attempt.order_id) if attempt.order_id else None
+
+
+def locale_of(session: Session, shop: Shop, order: Order) -> str:
+    """How the customer of this order reads, by their latest try that says so."""
+    tries = sa.select(Attempt.facts).filter_by(order_id=order.id).order_by(Attempt.id.desc()).limit(20)
+    spoken = (str(facts.get("language") or "") for facts in session.scalars(tries))
+    return locale_for(next(filter(None, spoken), ""), home=shop.settled.locale)
 
 
 def kin(session: Session, attempt: Attempt) -> sa.ColumnElement[bool]:

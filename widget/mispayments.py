@@ -11,7 +11,6 @@ from widget import attempts, followups, hooks, ledger, tickets, watches
 from widget.attempts import Attempt
 from widget.followups import Kind
 from widget.hooks import Event
-from widget.language import locale_for
 from widget.ledger import Balance, Taken, Told
 from widget.money import Money
 from widget.orders import Order
@@ -42,7 +41,7 @@ def only_named(session: Session, shop: Shop, order: Order, told: Told, now: date
 
     It must have been settled before, or this would be settled with it.
     """
-    ticket = tickets.open_about(session, shop, order, Topic.UNPROVEN, _locale(session, shop, order), now)
+    ticket = tickets.open_about(session, shop, order, Topic.UNPROVEN, attempts.locale_of(session, shop, order), now)
     words = (
         f"The customer has paid, as it seems: the provider took payment {told.payment} of {told.money.shown('en')}, "
         "but only the page says that it is for this order. Compare it with the shop, then send the goods."
@@ -100,7 +99,7 @@ def _paid_twice(session: Session, shop: Shop, order: Order, balance: Balance, no
 
     Two channels may name one payment differently. Where a provider can be asked, it is, before anybody is alarmed.
     """
-    ticket = tickets.open_about(session, shop, order, Topic.PAID_TWICE, _locale(session, shop, order), now)
+    ticket = tickets.open_about(session, shop, order, Topic.PAID_TWICE, attempts.locale_of(session, shop, order), now)
     if not balance.is_proven_twice and shop.settled.providers:
         if tickets.note_once(session, ticket, _check_step(balance), now):
             watches.start(session, tickets.attempt_of(session, ticket), now, About.TWICE)
@@ -118,7 +117,7 @@ def _paid_too_much(session: Session, shop: Shop, order: Order, excess: Money, to
     if not order.is_verified:
         _maybe_too_much(session, order, excess, told, now)
         return
-    ticket = tickets.open_about(session, shop, order, Topic.REFUND, _locale(session, shop, order), now)
+    ticket = tickets.open_about(session, shop, order, Topic.REFUND, attempts.locale_of(session, shop, order), now)
     taken = Money(order.amount + excess.minor, excess.currency)
     step = (
         f"{_said(taken)} was taken by payment {told.payment or 'without an id'}; the order is for {_said(order.due)}. "
@@ -199,10 +198,3 @@ def _difference(order: Order, taken: Money, told: Told) -> dict[str, Any]:
     """Both figures in minor units, each with its currency."""
     due = {"order": order.reference, "amount": order.amount, "currency": order.currency}
     return due | {"paid_amount": taken.minor, "paid_currency": taken.currency, "payment": told.payment}
-
-
-def _locale(session: Session, shop: Shop, order: Order) -> str:
-    """How the customer of this order reads, by their latest try that says so."""
-    tries = sa.select(Attempt.facts).filter_by(order_id=order.id).order_by(Attempt.id.desc()).limit(20)
-    spoken = (str(facts.get("language") or "") for facts in session.scalars(tries))
-    return locale_for(next(filter(None, spoken), ""), home=shop.settled.locale)

@@ -75,14 +75,7 @@ def record(session: Session, shop: Shop, order: Order, told: Told, pace: Pace, n
         _prove(session, order, _recorded(session, shop, order, told), told, now)
         return False
     was_paid = order.paid_at is not None
-    if was_paid or links.has_completed(session, order) or ledger.is_covered(of(session, order), order.due):
-        for each in orders.settle(session, order, now):
-            _settle(session, shop, each, told, pace, now)
-            links.revoke_all(session, each, now)
-            transfers.cancel_open(session, each, now)
-    else:
-        _note_shortfall(session, order, told, now)
-        _note_leg(session, shop, order, told, pace, now)
+    _act_on(session, shop, order, told, pace, now)
     was_only_named = bool(before) and not any(each.is_proven for each in before)
     if order.paid_at is not None and (not was_paid or was_only_named):
         _owe_paid(session, order, told, now)
@@ -91,6 +84,19 @@ def record(session: Session, shop: Shop, order: Order, told: Told, pace: Pace, n
     if told.source.is_proof:
         mispayments.look_for(session, shop, _vouched_for(session, order), told, now)
     return True
+
+
+def _act_on(session: Session, shop: Shop, order: Order, told: Told, pace: Pace, now: datetime) -> None:
+    """Settle the order if it is covered now; else note what came in."""
+    is_paid = order.paid_at is not None or links.has_completed(session, order)
+    if not is_paid and not ledger.is_covered(of(session, order), order.due):
+        _note_shortfall(session, order, told, now)
+        _note_leg(session, shop, order, told, pace, now)
+        return
+    for each in orders.settle(session, order, now):
+        _settle(session, shop, each, told, pace, now)
+        links.revoke_all(session, each, now)
+        transfers.cancel_open(session, each, now)
 
 
 def settle_legs(session: Session, shop: Shop, order: Order, attempt: Attempt, pace: Pace, now: datetime) -> None:

@@ -6,9 +6,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from widget import orders, tickets
-from widget.attempts import Attempt
-from widget.language import locale_for
+from widget import attempts, orders, tickets
 from widget.money import Money
 from widget.orders import Order
 from widget.provider_events import ProviderEvent
@@ -40,7 +38,7 @@ def note(session: Session, event: ProviderEvent, reference: str, now: datetime) 
     if is_over and tickets.about(session, order, Topic.DISPUTE) is None:
         return False
     shop = session.get_one(Shop, event.shop_id)
-    ticket = tickets.open_about(session, shop, order, Topic.DISPUTE, _locale(session, shop, order), now)
+    ticket = tickets.open_about(session, shop, order, Topic.DISPUTE, attempts.locale_of(session, shop, order), now)
     if not tickets.note_once(session, ticket, _words(event, order, is_over=is_over), now):
         return False
     if Status(ticket.status).is_done:
@@ -76,10 +74,3 @@ def _order(session: Session, shop_id: int, reference: str) -> Order | None:
     """The row that the shop vouches for, else the first of this number."""
     of_number = sa.select(Order).filter_by(shop_id=shop_id, reference=reference)
     return session.scalars(of_number.order_by(Order.is_verified.desc(), Order.id).limit(1)).first()
-
-
-def _locale(session: Session, shop: Shop, order: Order) -> str:
-    """How the customer of this order reads, by their latest try that says so."""
-    tries = sa.select(Attempt.facts).filter_by(order_id=order.id).order_by(Attempt.id.desc()).limit(20)
-    spoken = (str(facts.get("language") or "") for facts in session.scalars(tries))
-    return locale_for(next(filter(None, spoken), ""), home=shop.settled.locale)
