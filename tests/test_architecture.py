@@ -18,7 +18,7 @@ FLOORS = [
     "attempts ledger",
     "signals beacons pulses deadlines",
     "stalls providers advice guard health",
-    "provider_events charges siblings belonging certainty watches diagnosis verdicts",
+    "provider_events charges siblings tries belonging certainty watches diagnosis verdicts",
     "offers links handovers transfers holds ranking",
     "playbooks tickets evidence judgement findings",
     "followups ratings",

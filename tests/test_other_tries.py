@@ -22,6 +22,7 @@ from widget.orders import Order
 from widget.providers import Answer, ChargeState, GivenUp, Hosted, Question
 from widget.stalls import SeenBy, StallKind
 from widget.tickets import Status, Ticket, Topic
+from widget.tries import Tries
 from widget.watches import Watch
 
 CHARGED, NOT_CHARGED, UNKNOWN = ChargeState.CHARGED, ChargeState.NOT_CHARGED, ChargeState.UNKNOWN
@@ -350,7 +351,7 @@ def test_a_page_for_another_basket_of_the_number_is_closed_first(
 
     with database.read() as session:
         attempt, _shop, order = attempts.with_shop_and_order(session, tries[1])
-        assert siblings.is_being_paid(session, attempt, order, clock.now)
+        assert Tries(session, attempt, order, clock.now).is_being_paid
         assert links.is_other_paying(session, attempt, links.by_key(session, keys[1]), clock.now)
     assert cashier.clear(database, PACE, tries[1])
     with database.read() as session:

@@ -1,17 +1,18 @@
 """Certainty: what may be said about the money of an attempt and its order. Truth before any offer."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from widget import attempts, ledger, siblings, watches
+from widget import attempts, ledger, watches
 from widget.attempts import Attempt
-from widget.charges import Charge, latest
+from widget.charges import Charge
 from widget.ledger import Balance
 from widget.money import Money
 from widget.orders import Order
 from widget.providers import ChargeState, Paid, Retry
+from widget.tries import Tries
 
 # For how many days an amount that was reserved or reversed may still show on a statement: (from, to). Issuers release
 # it by rules of their own, most within a week; there is no public figure for each method, so these are cautious.
@@ -21,8 +22,6 @@ STATEMENT_DAYS = {"card": (3, 10), "apple_pay": (3, 10), "google_pay": (3, 10), 
     "store_account": (0, 2),
 }
 _STATEMENT_DAYS_OF_OTHERS = (3, 10)
-# No provider keeps what waits for its customer for longer.
-_WAITS_AT_MOST = timedelta(hours=72)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +55,17 @@ class Truth:
 
 def truth_of(session: Session, attempt: Attempt, order: Order | None, now: datetime) -> Truth:
     """The last word of the provider, with what else is known of the order's payments. Asks nobody."""
-    charge, is_paid = latest(session, attempt.id), order is not None and order.paid_at is not None
+    return truth_among(Tries(session, attempt, order, now))
+
+
+def truth_among(tries: Tries) -> Truth:
+    """The same, for who has more to read of these tries."""
+    session, attempt, order, charge = tries.session, tries.attempt, tries.order, tries.charge
+    is_paid = order is not None and order.paid_at is not None
     balance = ledger.balance(session, order) if order is not None else None
-    state = ChargeState.CHARGED if is_paid else _state_with(session, attempt, order, balance, now)
+    state = ChargeState.CHARGED if is_paid else _state_with(tries, balance)
     first = balance.taken[0] if balance is not None and balance.taken else None
-    is_whole = not attempt.is_part and (order is None or not attempts.is_split(session, order))
+    is_whole = not attempt.is_part and not tries.is_split
     is_reversed = charge is not None and charge.is_reversed and state is not ChargeState.CHARGED
     shows = is_reversed or state is ChargeState.HELD
     # Nobody vouches for the amount of an unsigned page, so nothing can be too much for it.
@@ -81,7 +86,7 @@ def truth_of(session: Session, attempt: Attempt, order: Order | None, now: datet
         status=charge.status if charge else None,
         is_watched=watches.is_open(session, attempt.id),
         twice=_twice(balance),
-        waits=None if is_paid else _waits(session, attempt, charge, now),
+        waits=None if is_paid else tries.waits,
     )
 
 
@@ -92,17 +97,17 @@ def certain_state(session: Session, attempt: Attempt, order: Order | None, now: 
     tab or with another provider, of a later leg, even while nobody has told of the first one, and where something
     else was taken for the order.
     """
-    state = state_of_try(session, attempt, order, now)
-    if state is ChargeState.NOT_CHARGED and (_is_begun(session, order) or is_begun_by_kin(session, attempt)):
-        return ChargeState.UNKNOWN
-    return state
+    return _certain(Tries(session, attempt, order, now))
+
+
+def last_word(session: Session, attempt: Attempt, order: Order | None, now: datetime) -> ChargeState:
+    """The same for a payment link, which may be the very one that takes the money, whatever else was taken."""
+    return Tries(session, attempt, order, now).last_word
 
 
 def state_of_try(session: Session, attempt: Attempt, order: Order | None, now: datetime) -> ChargeState:
-    """The same, whatever else was taken for the order: by a transfer, for instance."""
-    if siblings.is_being_paid(session, attempt, order, now):
-        return ChargeState.UNKNOWN
-    return siblings.last_word(session, attempt, order, now)
+    """The same as `certain_state`, whatever else was taken for the order: by a transfer, for instance."""
+    return _state_of_try(Tries(session, attempt, order, now))
 
 
 def may_pay_whole(session: Session, attempt: Attempt, order: Order | None, now: datetime) -> bool:
@@ -112,9 +117,21 @@ def may_pay_whole(session: Session, attempt: Attempt, order: Order | None, now: 
     return certain_state(session, attempt, order, now) is ChargeState.NOT_CHARGED
 
 
+def waits(session: Session, attempt: Attempt, order: Order | None, now: datetime) -> str | None:
+    """The provider at which the customer may still complete an earlier payment by themselves, as `Truth.waits`."""
+    return None if order is not None and order.paid_at is not None else Tries(session, attempt, order, now).waits
+
+
 def is_part_paid(session: Session, order: Order | None) -> bool:
     """Whether a part of the order was taken: a leg of it, or a payment that came short."""
-    return bool(attempts.paid_legs(session, order)) or _is_begun(session, order)
+    if order is None or order.paid_at is not None:
+        return False
+    return bool(attempts.paid_legs(session, order)) or ledger.is_begun(session, order)
+
+
+def is_begun_by_kin(session: Session, attempt: Attempt, order: Order | None, now: datetime) -> bool:
+    """Whether something was taken for another basket of this order."""
+    return _is_begun_by_kin(Tries(session, attempt, order, now))
 
 
 def statement_days(method: str | None) -> tuple[int, int]:
@@ -127,15 +144,24 @@ def _receipt(attempt: Attempt, order: Order | None, payment: str | None) -> str 
     return payment if is_theirs else None
 
 
-def _state_with(
-    session: Session, attempt: Attempt, order: Order | None, balance: Balance | None, now: datetime
-) -> ChargeState:
+def _certain(tries: Tries, balance: Balance | None = None) -> ChargeState:
+    state = _state_of_try(tries)
+    if state is ChargeState.NOT_CHARGED and (_is_begun(tries, balance) or _is_begun_by_kin(tries)):
+        return ChargeState.UNKNOWN
+    return state
+
+
+def _state_of_try(tries: Tries) -> ChargeState:
+    return ChargeState.UNKNOWN if tries.is_being_paid else tries.last_word
+
+
+def _state_with(tries: Tries, balance: Balance | None) -> ChargeState:
     """What may be said of the whole order: it was charged where something was taken and it is known what is missing."""
-    state = certain_state(session, attempt, order, now)
-    if state is not ChargeState.UNKNOWN or order is None or balance is None or balance.missing is None:
+    state = _certain(tries, balance)
+    if state is not ChargeState.UNKNOWN or balance is None or balance.missing is None:
         return state
-    is_only_short = state_of_try(session, attempt, order, now) is ChargeState.NOT_CHARGED
-    is_whole = not attempt.is_part and not attempts.is_split(session, order)
+    is_only_short = _state_of_try(tries) is ChargeState.NOT_CHARGED
+    is_whole = not tries.attempt.is_part and not tries.is_split
     return ChargeState.CHARGED if is_only_short and is_whole else state
 
 
@@ -161,30 +187,17 @@ def _twice(balance: Balance | None) -> tuple[Paid, ...]:
     return tuple(Paid(each.payment, each.money) for each in balance.taken)
 
 
-def _waits(session: Session, attempt: Attempt, charge: Charge | None, now: datetime) -> str | None:
-    """The provider of the latest payment of this order that its customer may still complete."""
-    if charge is not None and _is_waiting(charge, now):
-        return charge.provider or ""
-    others = session.scalars(attempts.others(session, attempt).limit(siblings.MAX_TRIES))
-    said = (latest(session, each.id) for each in others)
-    return next((each.provider or "" for each in said if each is not None and _is_waiting(each, now)), None)
-
-
-def _is_waiting(charge: Charge, now: datetime) -> bool:
-    is_open = charge.waits and charge.state == ChargeState.NOT_CHARGED
-    return is_open and now - charge.answered_at < _WAITS_AT_MOST
-
-
-def _is_begun(session: Session, order: Order | None) -> bool:
+def _is_begun(tries: Tries, balance: Balance | None) -> bool:
     """Whether something was taken for this order that no leg accounts for, though it is not paid."""
-    if order is None or order.paid_at is not None or attempts.paid_legs(session, order):
+    order = tries.order
+    if order is None or order.paid_at is not None or tries.paid_legs:
         return False
-    return ledger.is_begun(session, order)
+    return ledger.is_begun(tries.session, order, balance)
 
 
-def is_begun_by_kin(session: Session, attempt: Attempt) -> bool:
-    """Whether something was taken for another basket of this order."""
+def _is_begun_by_kin(tries: Tries) -> bool:
+    session = tries.session
     return any(
         each.paid_at is not None or attempts.paid_legs(session, each) or ledger.is_begun(session, each)
-        for each in siblings.other_baskets(session, attempt)
+        for each in tries.other_baskets
     )

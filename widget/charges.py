@@ -1,5 +1,6 @@
 """Charges: what the provider says happened to the money of an attempt, answer by answer."""
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
@@ -117,8 +118,10 @@ def record_for_others(session: Session, attempt: Attempt, answer: Answer, now: d
     shop, theirs = session.get_one(Shop, attempt.shop_id), attempts.others(session, attempt)
     if not answer.is_of_order:
         theirs = theirs.where(Attempt.payment.in_(answer.asked))
-    for each in session.scalars(theirs.limit(_MOST_TRIES)):
-        known = latest(session, each.id)
+    tries = session.scalars(theirs.limit(_MOST_TRIES)).all()
+    said = latest_of(session, {each.id for each in tries})
+    for each in tries:
+        known = said.get(each.id)
         is_newer = known is not None and known.answered_at > now
         if is_newer or provider_of(shop, each) != asked:
             continue
@@ -134,6 +137,14 @@ def record_for_others(session: Session, attempt: Attempt, answer: Answer, now: d
 def latest(session: Session, attempt_id: int) -> Charge | None:
     query = sa.select(Charge).filter_by(attempt_id=attempt_id).order_by(Charge.answered_at.desc(), Charge.id.desc())
     return session.scalars(query.limit(1)).first()
+
+
+def latest_of(session: Session, attempt_ids: Collection[int]) -> dict[int, Charge]:
+    """The latest of each of these attempts that has any, in one statement."""
+    if not attempt_ids:
+        return {}
+    query = sa.select(Charge).where(Charge.attempt_id.in_(attempt_ids)).order_by(Charge.answered_at, Charge.id)
+    return {each.attempt_id: each for each in session.scalars(query)}
 
 
 def is_fresh(charge: Charge | None, order: Order | None, now: datetime) -> bool:

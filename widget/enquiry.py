@@ -32,13 +32,14 @@ from widget import (
 )
 from widget.attempts import Attempt
 from widget.casework import Pace
-from widget.charges import only_provider, provider_of
+from widget.charges import Charge, only_provider, provider_of
 from widget.database import Database
 from widget.orders import Order
 from widget.payments import Source, Told
 from widget.providers import Answer, ChargeState, Paid, Provider, ProviderDown, ProviderRefused, Question, adapter_for
 from widget.providers.answers import NOT_ASKABLE
 from widget.shops import Shop
+from widget.tries import Tries
 from widget.watches import About, Watch
 
 __all__ = ["ask", "ask_due", "hear", "provider_of"]
@@ -82,41 +83,51 @@ def ask(
     of ours, and needs no e-mail about it.
     """
     until = time.monotonic() + WHOLE_SECONDS
-    state, was_asked = _ask_one(database, pace, attempt_id, fresh=fresh, is_looked_at=is_looked_at)
-    with database.read() as session:
-        attempt = attempts.by_id(session, attempt_id)
-        others = [each.id for each in siblings.unsure_elsewhere(session, attempt, clock.now())]
-        order = attempts.order_of(session, attempt)
+    said = _ask_one(database, pace, attempt_id, fresh=fresh, is_looked_at=is_looked_at, is_first=True)
     # Who looks at one try of an unsigned order may be a stranger to the others.
-    is_theirs = is_looked_at and order is not None and order.is_verified
-    for each in others:
+    is_theirs = is_looked_at and said.is_vouched
+    for each in said.unsure:
         # Somebody may wait for the page. What was not asked stays unknown.
         if time.monotonic() < until:
             _ask_one(database, pace, each, fresh=True, is_looked_at=is_theirs)
-    if was_asked or others:
+    if said.unsure:
         with database.write() as session:
-            _watch_all(session, attempt_id, others, is_told=is_looked_at, is_told_of_others=is_theirs)
-    return state
+            _watch_all(session, attempt_id, said.unsure, is_told=is_looked_at, is_told_of_others=is_theirs)
+    return said.state
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What is known after a question. `unsure` are the other tries, by id, that are to be asked about as well."""
+
+    state: ChargeState
+    unsure: tuple[int, ...]
+    is_vouched: bool
+
+
+def _said(session: Session, attempt: Attempt, order: Order | None, charge: Charge | None) -> _Said:
+    unsure = tuple(each.id for each in Tries(session, attempt, order, clock.now()).unsure_elsewhere)
+    return _Said(charges.state_of(charge), unsure, order is not None and order.is_verified)
 
 
 def _ask_one(
-    database: Database, pace: Pace, attempt_id: int, *, fresh: bool, is_looked_at: bool
-) -> tuple[ChargeState, bool]:
-    """The state, and whether the provider was asked for it."""
+    database: Database, pace: Pace, attempt_id: int, *, fresh: bool, is_looked_at: bool, is_first: bool = False
+) -> _Said:
     with database.write() as session:
         attempt = attempts.by_id(session, attempt_id)
         # What the page has told but nobody has looked at yet: Pay may have been pressed a moment ago.
         digest.digest_attempt(session, attempt.key, pace, clock.now())
         charge = charges.latest(session, attempt_id)
-        if not fresh and charges.is_fresh(charge, attempts.order_of(session, attempt), clock.now()):
+        order = attempts.order_of(session, attempt)
+        if not fresh and charges.is_fresh(charge, order, clock.now()):
             if is_looked_at:
                 watches.looked(session, attempt_id, clock.now())
-            return charges.state_of(charge), False
+            return _said(session, attempt, order, charge)
         subject = _subject(session, attempt)
         names = _doubted(session, attempt)
         put_at = clock.now()
     answer = subject.answer or _ask(subject.provider, subject.question)
-    heard = _Heard(answer, _ask_one_by_one(subject, names), put_at, is_looked_at=is_looked_at)
+    heard = _Heard(answer, _ask_one_by_one(subject, names), put_at, is_looked_at=is_looked_at, is_first=is_first)
     with database.write() as session:
         return _keep(session, attempts.by_id(session, attempt_id), subject, heard, pace)
 
@@ -129,9 +140,11 @@ class _Heard:
     one_by_one: dict[str, Answer]
     put_at: datetime
     is_looked_at: bool
+    # Whether this is the attempt that somebody asked about, not another try at its order.
+    is_first: bool
 
 
-def _keep(session: Session, attempt: Attempt, subject: _Subject, heard: _Heard, pace: Pace) -> tuple[ChargeState, bool]:
+def _keep(session: Session, attempt: Attempt, subject: _Subject, heard: _Heard, pace: Pace) -> _Said:
     """Keep what was said, and act on it. Somebody who asked after us and was answered before us heard the newer."""
     order = _held(session, attempt)
     answer, was_asked = _credible(session, attempt, order, heard.answer, subject.name), subject.can_be_asked
@@ -144,12 +157,15 @@ def _keep(session: Session, attempt: Attempt, subject: _Subject, heard: _Heard, 
         _decide(session, attempt, order, heard.one_by_one, subject.name, pace)
     newest = charges.latest(session, attempt.id)
     if newest is not None and newest.answered_at > heard.put_at:
-        return charges.state_of(newest), False
-    charges.record(session, attempt, answer, heard.put_at, was_asked=was_asked, asked=subject.name)
+        return _said(session, attempt, order, newest)
+    charge = charges.record(session, attempt, answer, heard.put_at, was_asked=was_asked, asked=subject.name)
     charges.record_for_others(session, attempt, answer, heard.put_at, asked=subject.name)
     if heard.is_looked_at:
         watches.looked(session, attempt.id, clock.now())
-    return answer.state, was_asked
+    said = _said(session, attempt, order, charge)
+    if heard.is_first and was_asked and not said.unsure:
+        _watch(session, attempt, order, is_told=heard.is_looked_at)
+    return said
 
 
 def ask_due(database: Database, pace: Pace, worker: str, lease: timedelta) -> bool:
@@ -353,5 +369,5 @@ def _watch(session: Session, attempt: Attempt, order: Order | None, *, is_told: 
     elif (order is None or order.paid_at is None) and siblings.was_pressed(session, attempt):
         watches.start(session, attempt, now)
         # What only another provider knows is asked for by a watch of its own.
-        if (other := siblings.open_elsewhere(session, attempt, now)) is not None:
+        if (other := Tries(session, attempt, order, now).open_elsewhere) is not None:
             watches.start(session, other, now)

@@ -23,12 +23,13 @@ _PROVIDERS = {"paypal": "PayPal", "amazon_pay": "Amazon Pay"}
 
 def of(session: Session, attempt: Attempt, now: datetime) -> Diagnosis:
     """The diagnosis of an attempt as things are now."""
-    return diagnose(case_of(session, attempt, now))
+    return diagnose(case_of(session, attempt, charges.latest(session, attempt.id), now))
 
 
-def case_of(session: Session, attempt: Attempt, now: datetime) -> Case:
+def case_of(session: Session, attempt: Attempt, charge: Charge | None, now: datetime) -> Case:
+    """What the rules judge by. `charge` is the provider's last word."""
     profile = session.get_one(Shop, attempt.shop_id).settled
-    seen, charge = stalls.of(session, attempt.id), charges.latest(session, attempt.id)
+    seen = stalls.of(session, attempt.id)
     told = signals.named(session, [attempt.id], ["violation", "long_frame"], _MAX_SIGNALS) if seen else []
     provider = (charge.provider if charge else None) or attempt.provider or _only_provider(profile)
     kin, rates = kin_of(attempt.user_agent, attempt.facts), health.rates(session, attempt.shop_id, now)

@@ -170,10 +170,15 @@ def balance(session: Session, order: Order) -> Balance:
     return _balanced(order.due, session.scalars(told.order_by(Payment.id)).all())
 
 
-def is_begun(session: Session, order: Order) -> bool:
-    """Whether something was taken for this order, also when only the signed row of its number and amount knows it."""
-    if balance(session, order).is_begun:
+def is_begun(session: Session, order: Order, known: Balance | None = None) -> bool:
+    """Whether something was taken for this order, also when only the signed row of its number and amount knows it.
+
+    `known` is its balance, where that was read already.
+    """
+    if (known or balance(session, order)).is_begun:
         return True
+    if order.is_verified:
+        return False
     same = {"shop_id": order.shop_id, "reference": order.reference, "amount": order.amount, "currency": order.currency}
     signed = session.scalars(sa.select(Order).filter_by(**same, is_verified=True).where(Order.id != order.id)).first()
     return signed is not None and balance(session, signed).is_begun

@@ -390,8 +390,9 @@ def _check_purpose(session: Session, attempt: Attempt, order: Order, purpose: Pu
         raise Refused(_PAID)
     if transfers.is_announced(session, order, attempt):
         raise Refused(_TRANSFER)
-    legs, missing = attempts.paid_legs(session, order), ledger.balance(session, order).missing
-    if not purpose.completes and (legs or missing is not None or ledger.is_begun(session, order)):
+    legs, balance = attempts.paid_legs(session, order), ledger.balance(session, order)
+    missing = balance.missing
+    if not purpose.completes and (legs or missing is not None or ledger.is_begun(session, order, balance)):
         raise Refused(
             N_("Part of this order is paid already, and this link is for the whole. Nothing was taken by it.")
         )

@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 from sqlalchemy.orm import Session
 
-from widget import attempts, certainty, clock, enquiry, links, orders, siblings
+from widget import attempts, certainty, clock, enquiry, links, orders
 from widget.attempts import Attempt
 from widget.casework import Pace
 from widget.cashier import pages
@@ -134,7 +134,7 @@ def _is_certain(database: Database, attempt_id: int) -> bool:
     """Whether it is known what became of the money; before that, nothing that may still pay is closed."""
     with database.read() as session:
         attempt, _shop, order = attempts.with_shop_and_order(session, attempt_id)
-        return siblings.last_word(session, attempt, order, clock.now()) in SETTLED
+        return certainty.last_word(session, attempt, order, clock.now()) in SETTLED
 
 
 def _reserve(session: Session, link: PaymentLink, order: Order, ways: Ways) -> Taking | _Errand:
@@ -169,9 +169,9 @@ def _reserve(session: Session, link: PaymentLink, order: Order, ways: Ways) -> T
 def _is_unmoved(session: Session, attempt: Attempt, link: PaymentLink, order: Order, now: datetime) -> bool:
     """Whether no money of this order is moving, so that this link may take what it is for."""
     completes = Purpose(link.purpose).completes
-    if not completes and certainty.is_begun_by_kin(session, attempt):
+    if not completes and certainty.is_begun_by_kin(session, attempt, order, now):
         return False
-    state = siblings.last_word(session, attempt, order, now)
+    state = certainty.last_word(session, attempt, order, now)
     is_rest_of_it = state is ChargeState.CHARGED and completes
     return state is ChargeState.NOT_CHARGED or is_rest_of_it
 

@@ -39,4 +39,4 @@ def is_waiting(attempt_id: int) -> bool:
     """Whether a payment of this order may still be completed by its customer, as far as the last answer tells."""
     with services().database.read() as session:
         attempt, _shop, order = attempts.with_shop_and_order(session, attempt_id)
-        return certainty.truth_of(session, attempt, order, clock.now()).waits is not None
+        return certainty.waits(session, attempt, order, clock.now()) is not None

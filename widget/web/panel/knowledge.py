@@ -8,9 +8,7 @@ from functools import cached_property
 from sqlalchemy.orm import Session
 
 from widget import (
-    attempts,
     certainty,
-    charges,
     clock,
     enquiry,
     findings,
@@ -42,6 +40,7 @@ from widget.providers import ChargeState, Retry
 from widget.shops import Profile
 from widget.tickets import Ticket
 from widget.transfers import Transfer
+from widget.tries import Tries
 from widget.web import reader, waiting
 from widget.web.panel import hours
 from widget.web.panel.case import Case
@@ -70,16 +69,20 @@ class Knowledge:
         return self.case.shop.settled
 
     @cached_property
-    def truth(self) -> Truth:
-        return certainty.truth_of(self.session, self.case.attempt, self.case.order, self.now)
+    def tries(self) -> Tries:
+        return Tries(self.session, self.case.attempt, self.case.order, self.now)
 
     @cached_property
+    def truth(self) -> Truth:
+        return certainty.truth_among(self.tries)
+
+    @property
     def charge(self) -> Charge | None:
-        return charges.latest(self.session, self.case.attempt.id)
+        return self.tries.charge
 
     @cached_property
     def facts(self) -> Facts:
-        return findings.case_of(self.session, self.case.attempt, self.now)
+        return findings.case_of(self.session, self.case.attempt, self.charge, self.now)
 
     @cached_property
     def diagnosis(self) -> Diagnosis:
@@ -89,9 +92,9 @@ class Knowledge:
     def is_suspect(self) -> bool:
         return guard.is_suspect(self.session, self.case.attempt, self.now)
 
-    @cached_property
+    @property
     def legs(self) -> list[Attempt]:
-        return attempts.paid_legs(self.session, self.case.order)
+        return self.tries.paid_legs
 
     @cached_property
     def hold(self) -> Hold | None:

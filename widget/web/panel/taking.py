@@ -120,8 +120,8 @@ def _link(session: Session, known: Knowledge, purpose: Purpose, due: Money | Non
     case = known.case
     if case.order is None:
         raise Refused(N_("The amount of this order is not known. Report it, and a person will help."))
-    order = orders.locked(session, case.order.id)
-    link = links.link_for(session, case.shop, case.attempt, order, clock.now(), purpose, due)
+    # Held since `choose` began.
+    link = links.link_for(session, case.shop, case.attempt, case.order, clock.now(), purpose, due)
     paid = [known.label_of(each.method) for each in known.legs if each.method]
     address = services().addresses.pay(link)
     return show("payment_link", case, link=link, address=address, purpose=purpose.value, paid=paid)
