@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from tests.providers.fake_mollie import KEY, FakeMollie
 from tests.providers.wrongs import TROUBLES, bill, told_by
+from widget import clock
 from widget.money import Money
 from widget.providers import (
     Answer,
@@ -339,6 +341,23 @@ def test_a_shop_that_marks_all_its_payments_has_none_where_none_is_found(
     mollie.has(9, "paid", "D-9", createdAt="2099-01-01T00:00:00+00:00")
     mollie.has_more, mollie.payments = True, {"tr_0000000009": mollie.payments["tr_0000000009"]}
     assert adapter(mollie, **settings).ask(ORDER).state is ChargeState.UNKNOWN
+
+
+def test_a_page_that_still_names_the_payment_of_an_earlier_order_hides_nothing(mollie: FakeMollie) -> None:
+    earlier, declined = mollie.has(1, "paid", "D-0007"), mollie.has(2, "failed")
+    answer = adapter(mollie).ask(replace(ORDER, payment=earlier))
+    assert (answer.state, answer.payment) == (ChargeState.NOT_CHARGED, declined)
+    assert (answer.is_of_order, answer.asked) == (True, frozenset())
+
+
+def test_marked_payments_speak_for_no_try_that_began_before_the_list(mollie: FakeMollie) -> None:
+    listed_from = clock.now() - timedelta(days=2)
+    for number in range(3):
+        mollie.has(number, "paid", f"D-{number}", createdAt=listed_from.isoformat())
+    mollie.has_more = True
+    for since, state in ((timedelta(hours=1), ChargeState.NOT_CHARGED), (timedelta(hours=-1), ChargeState.UNKNOWN)):
+        question = replace(ORDER, since=listed_from + since)
+        assert adapter(mollie, order_field="order").ask(question).state is state
 
 
 def test_a_try_that_named_nothing_is_not_covered_by_the_refusal_of_another(mollie: FakeMollie) -> None:

@@ -236,6 +236,8 @@ def test_a_window_that_only_its_customer_can_leave_is_asked_about(
 
     assert taking.step is step
     assert taking.provider == ("paypal" if step in {Step.CUSTOMER, Step.CONFIRM} else None)
+    # Whoever was let through is not asked again while the page is open.
+    assert cashier.take(database, PACE, link, WAYS).step is step
 
 
 def test_the_truth_names_the_provider_whose_payment_may_still_be_completed(

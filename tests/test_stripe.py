@@ -252,8 +252,40 @@ def test_a_shop_that_has_marked_its_latest_payments_where_it_said_marks_all(
 ) -> None:
     for each in marks:
         fake.intent("succeeded", order=None, metadata={"shop_order": each, "order": each} if each else {})
-    answer = Stripe(fake.config | {"order_key": order_key}).ask(QUESTION)
+    question = replace(QUESTION, since=clock.now() - timedelta(minutes=1))
+    answer = Stripe(fake.config | {"order_key": order_key}).ask(question)
     assert (answer.state, answer.is_of_order) == (state, state is ChargeState.NOT_CHARGED)
+
+
+@pytest.mark.parametrize(
+    ("began", "unmarked_at", "state"),
+    [
+        # The three latest are marked; whether all are is seen only in a list that goes back to the order's first try.
+        (timedelta(minutes=40), None, ChargeState.NOT_CHARGED),
+        (timedelta(minutes=40), timedelta(minutes=35), ChargeState.UNKNOWN),
+        (timedelta(minutes=40), timedelta(minutes=50), ChargeState.NOT_CHARGED),
+        (timedelta(hours=30), None, ChargeState.UNKNOWN),
+        (None, None, ChargeState.UNKNOWN),
+    ],
+)
+def test_marked_payments_speak_for_an_older_try_only_in_a_list_that_goes_back_to_it(
+    fake: FakeStripe, began: timedelta | None, unmarked_at: timedelta | None, state: ChargeState
+) -> None:
+    for each in ("D-1", "D-2", "D-3"):
+        fake.intent("succeeded", order=None, metadata={"shop_order": each})
+    if unmarked_at is not None:
+        fake.intent("processing", order=None, created=int((clock.now() - unmarked_at).timestamp()))
+    question = replace(QUESTION, since=clock.now() - began if began else None)
+    assert Stripe(fake.config | {"order_key": "shop_order"}).ask(question).state is state
+
+
+def test_a_page_that_still_names_the_payment_of_an_earlier_order_hides_nothing(
+    fake: FakeStripe, stripe: Stripe
+) -> None:
+    earlier, declined = fake.intent("succeeded", order="D-0007"), fake.intent("requires_payment_method")
+    answer = stripe.ask(replace(QUESTION, payment=earlier["id"], payments=(declined["id"],)))
+    assert (answer.state, answer.payment) == (ChargeState.NOT_CHARGED, declined["id"])
+    assert (answer.is_of_order, answer.asked) == (True, frozenset({declined["id"]}))
 
 
 def test_another_charged_payment_of_the_order_wins(fake: FakeStripe, stripe: Stripe) -> None:

@@ -1,20 +1,18 @@
 """Belonging: whether a payment that a provider tells of is of this order, and may be told to whoever asks."""
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from widget import attempts
+from widget import attempts, siblings
 from widget.attempts import Attempt
 from widget.ledger import Payment, Source
 from widget.orders import Order
 from widget.providers import Answer, ChargeState, Paid
 
 _OF_ANOTHER = "The payment that the page has named is of another order."
-# A checkout may make its payment a little before its page tells of the order.
-_MADE_BEFORE_SEEN = timedelta(minutes=5)
 
 
 def belonging(session: Session, order: Order | None, answer: Answer, provider: str | None) -> Answer:
@@ -65,7 +63,7 @@ def may_be_told(attempt: Attempt, order: Order | None, answer: Answer) -> Answer
 def _fits(session: Session, paid: Paid, order: Order, provider: str | None) -> bool:
     if paid.is_proven:
         return True
-    if paid.taken_at is None or paid.taken_at < _first_seen(session, order) - _MADE_BEFORE_SEEN:
+    if paid.taken_at is None or paid.taken_at < _first_seen(session, order) - siblings.MADE_BEFORE_SEEN:
         return False
     is_part = paid.money.currency == order.currency and paid.money.minor < order.amount
     is_leg = is_part and attempts.is_split(session, order)

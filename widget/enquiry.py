@@ -261,7 +261,8 @@ def _ask_of_order(database: Database, pace: Pace, order_id: int) -> None:
         except ProviderRefused:
             return
         heard = provider_events.heard(session, shop.id, order.reference)
-        question = Question(order.reference, None, due=order.due, heard=heard)
+        since = order.created_at - siblings.MADE_BEFORE_SEEN
+        question = Question(order.reference, None, due=order.due, heard=heard, since=since)
     answer = _ask(provider, question)
     with database.write() as session:
         held = orders.locked_by_reference(session, session.get_one(Order, order_id))

@@ -9,6 +9,7 @@ from widget import attempts, deadlines, guard, orders, provider_events, signals,
 from widget.attempts import Attempt, Stage, order_of
 from widget.beacons import Beacon
 from widget.charges import NOT_PRESSED, provider_of
+from widget.orders import Order
 from widget.providers import Answer, ChargeState, Question
 from widget.pulses import Presence, Pulse
 from widget.shops import Shop
@@ -18,6 +19,8 @@ from widget.stalls import SeenBy, Stall, StallKind
 # Of one order: how many tries are looked through, and how many of the payments that they name are asked about.
 MAX_TRIES, _MAX_NAMED = 20, 4
 _MAX_SIGNALS = 500
+# A checkout may make its payment a little before its page tells of the order.
+MADE_BEFORE_SEEN = timedelta(minutes=5)
 PAST_PAY = [Stage.SUBMITTED.value, Stage.AUTHENTICATING.value, Stage.CONFIRMING.value]
 
 
@@ -34,7 +37,13 @@ def question_for(session: Session, attempt: Attempt, now: datetime) -> Question 
         return None
     others = named_by_others(session, attempt)
     heard = provider_events.heard(session, attempt.shop_id, order.reference, attempt.payment, *others)
-    return Question(order.reference, attempt.payment, due=order.due, heard=heard, payments=others)
+    since = _first_seen(session, attempt, order) - MADE_BEFORE_SEEN
+    return Question(order.reference, attempt.payment, due=order.due, heard=heard, payments=others, since=since)
+
+
+def _first_seen(session: Session, attempt: Attempt, order: Order) -> datetime:
+    first = session.scalar(sa.select(sa.func.min(Attempt.started_at)).where(attempts.kin(session, attempt)))
+    return min(order.created_at, first or order.created_at)
 
 
 def named_by_others(session: Session, attempt: Attempt) -> tuple[str, ...]:

@@ -69,6 +69,8 @@ class Question:
     heard: tuple[Happened, ...] = ()
     # What other tries at this order have named, the latest first: each of these may have taken the money.
     payments: tuple[str, ...] = ()
+    # No payment of this order is older; None where that is not known.
+    since: datetime | None = None
 
     @property
     def named(self) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ after 15 minutes. Idempotency keys are remembered by Mollie for an hour.
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 from urllib.parse import parse_qs
 
@@ -101,12 +101,13 @@ class Mollie:
         try:
             for each in list(known)[: OTHERS_ASKED + max(len(named), 1)]:
                 payments[each] = self._unless_of_another(self._payment(each), question)
-            listed = self._listed()
+            listed = self._listed(question.since)
         except ProviderDown as error:
             silent = error
         mine = [each for each in listed.payments if self._is_of(each, question.order)]
         found = [*payments.values(), *(each for each in mine if each.get("id") not in payments)]
-        best = furthest(self._answer(each, question.order) for each in found if each is not None)
+        strays = self._strays(found, question.order)
+        best = furthest(self._answer(each, question.order) for each in found if each is not None and each not in strays)
         if silent is not None and (best is None or best.state not in {ChargeState.CHARGED, ChargeState.HELD}):
             raise silent
         if best is not None and best.state is not ChargeState.NOT_CHARGED:
@@ -118,7 +119,11 @@ class Mollie:
         if is_missed or not (question.payment or listed.reaches_back):
             # A page knows a payment that Mollie does not, or a busy shop's list ends before the order began.
             return _unknown("Mollie's list does not show every payment of this order.", best.status, best.code)
-        return replace(best, is_of_order=is_of_order, asked=frozenset(name for name in payments if payments[name]))
+        return replace(
+            best,
+            is_of_order=is_of_order,
+            asked=frozenset(name for name in payments if payments[name] and payments[name] not in strays),
+        )
 
     def link(self, bill: Bill) -> Hosted:
         value = written(bill.money, _decimals(bill.money.currency))
@@ -208,18 +213,29 @@ class Mollie:
         These only where it has told us that the reference stands; elsewhere it may be a number of something else.
         """
         theirs = (self._field.mark_of(each) for each in listed.payments if not is_ours(each))
-        is_marked = self._marks_orders or any(each and not is_ours(each) and self._is_of(each, order) for each in found)
-        return is_marked or are_marked(theirs)
+        return self._marks_orders or self._has_marked(found, order) or are_marked(theirs)
 
-    def _listed(self) -> "_List":
-        """The latest payments."""
+    def _has_marked(self, found: list[dict[str, Any] | None], order: str) -> bool:
+        """Whether the shop itself has written the order's reference into one of these, so that it does so with all."""
+        return any(each and not is_ours(each) and self._is_of(each, order) for each in found)
+
+    def _strays(self, found: list[dict[str, Any] | None], order: str) -> list[dict[str, Any]]:
+        """What a page has named, perhaps still of an earlier order: it bears another number, and the shop marks all."""
+        if not self._has_marked(found, order):
+            return []
+        return [each for each in found if each is not None and self._field.whose(each, order)[1] is not None]
+
+    def _listed(self, since: datetime | None = None) -> "_List":
+        """The latest payments, and whether they go back to then, a day at the least."""
         found = object_of(self._send(lambda client: client.payments.list(limit=LISTED)))
         if not isinstance(part(found, "_embedded").get("payments"), list):
             raise ProviderDown("Mollie's list of payments has an unknown shape.")
         payments = parts(part(found, "_embedded"), "payments")
         oldest = moment(payments[-1], "createdAt") if payments else None
         is_whole = not part(found, "_links", "next")
-        reaches_back = is_whole or (oldest is not None and oldest < clock.now() - LOOKED_BACK)
+        reaches_back = is_whole or (
+            oldest is not None and oldest < min(clock.now() - LOOKED_BACK, since or clock.now())
+        )
         return _List(payments, reaches_back=reaches_back)
 
     def _known(self, payment_id: str) -> dict[str, Any]:

@@ -31,6 +31,8 @@ from widget.providers.stripe.shapes import OrderKeys, Thing
 
 # The search index usually lags by less than a minute; what is younger than this is listed, which lags by nothing.
 INDEX_MAY_LAG = timedelta(minutes=15)
+# So far back it is looked whether the shop marks its payments.
+LISTED_BACK = timedelta(hours=24)
 _MAX_LIST_PAGES = 3
 _MAX_ASKED_BY_ID, _MAX_ASKED_IN_ALL = 5, 8
 _ASKED_BY_ID = ("pi_", "cs_")
@@ -59,12 +61,16 @@ class Stripe:
     def ask(self, question: Question) -> Answer:
         known, found = self._known_by_id(question)
         self._add_searched(known, question)
+        if self._is_marked(known, question.order):
+            # Then what a page has named under another number is not of this order: it still names an earlier one.
+            known = {name: each for name, each in known.items() if self._names(each, question.order) is None}
         if any(shapes.state_of(each) is not ChargeState.NOT_CHARGED for each in known.values()):
             return self._furthest(known, question.order)
-        recent, is_complete = self._recent()
-        known.update({name: each for name, each in recent.items() if self._is_of(each, question.order)})
         missed = [each for each in question.named if each.startswith(_ASKED_BY_ID) and each not in found]
-        marks = self._marks_orders or self._is_marked(known, question.order) or (not missed and self._marks(recent))
+        marks, shows = self._marks_orders or self._is_marked(known, question.order), not missed
+        recent, is_complete, is_all = self._recent(question.since if shows and not marks else None)
+        known.update({name: each for name, each in recent.items() if self._is_of(each, question.order)})
+        marks = marks or self._is_marked(known, question.order) or (shows and is_all and self._marks(recent))
         is_of_order = is_complete and marks
         if not known:
             return self._nothing_found(question, is_of_order)
@@ -73,7 +79,9 @@ class Stripe:
         if not is_complete and question.payment not in found:
             return Answer(ChargeState.UNKNOWN, detail="Stripe took too many payments lately to look through them all.")
         answer = self._furthest(known, question.order)
-        return replace(answer, is_of_order=is_of_order, asked=frozenset(found))
+        return replace(
+            answer, is_of_order=is_of_order, asked=frozenset(name for name, intent in found.items() if intent in known)
+        )
 
     def link(self, bill: Bill) -> Hosted:
         try:
@@ -101,12 +109,13 @@ class Stripe:
     def give_up(self, question: Question) -> GivenUp:
         known, _ = self._known_by_id(question)
         self._add_searched(known, question)
-        known = {name: each for name, each in self._recent()[0].items() if self._is_of(each, question.order)} | known
+        recent, _, _ = self._recent()
+        known = {name: each for name, each in recent.items() if self._is_of(each, question.order)} | known
         return worst([self._given_up(each, question) for each in known.values()])
 
     def _given_up(self, intent: Thing, question: Question) -> GivenUp:
         """What is left of this payment. One that names something else may be another order's, so it is left alone."""
-        if not shapes.may_be_completed(intent) or shapes.whose(intent, question.order, self._order_keys)[1] is not None:
+        if not shapes.may_be_completed(intent) or self._names(intent, question.order) is not None:
             return shapes.left_of(intent)
         self._cancel(str(intent["id"]), question)
         after = self._calls.intent(str(intent["id"]))
@@ -160,34 +169,39 @@ class Stripe:
     def _is_of(self, intent: Thing, order: str) -> bool:
         return shapes.is_of(intent, order, self._order_keys)
 
+    def _names(self, intent: Thing, order: str) -> str | None:
+        """What it names beside this order, where shops by custom write the order's number."""
+        return shapes.whose(intent, order, self._order_keys)[1]
+
     def _furthest(self, known: Mapping[str, Thing], order: str) -> Answer:
         return shapes.furthest(known.values(), order, self._order_keys)
 
-    def _known_by_id(self, question: Question) -> tuple[dict[str, Thing], set[str]]:
+    def _known_by_id(self, question: Question) -> tuple[dict[str, Thing], dict[str, str]]:
         """What can be asked for by id: payments that pages have named, and those that webhooks told of, newest first.
 
-        Beside them the names under which they were found. Those of another order are left out.
+        Beside them their ids by the names under which they were found. Those of another order are left out.
         """
         known: dict[str, Thing] = {}
         told = [each.payment for each in reversed(question.heard)]
         wanted = dict.fromkeys(filter(None, [*question.named[:_MAX_ASKED_BY_ID], *told]))
-        found = {each for each in list(wanted)[:_MAX_ASKED_IN_ALL] if self._add(known, each, question)}
-        return known, found
+        asked = {each: self._add(known, each, question) for each in list(wanted)[:_MAX_ASKED_IN_ALL]}
+        return known, {name: intent for name, intent in asked.items() if intent is not None}
 
-    def _add(self, known: dict[str, Thing], payment: str, question: Question) -> bool:
-        """Whether there is such a payment that is not of another order."""
+    def _add(self, known: dict[str, Thing], payment: str, question: Question) -> str | None:
+        """The id of the payment of this name, None where there is none or it is of another order."""
         if not payment.startswith(_ASKED_BY_ID):
-            return False
-        if payment not in known:
-            intent = self._intent(payment)
-            if intent is None:
-                return False
-            is_of_order, names = shapes.whose(intent, question.order, self._order_keys)
-            # What a page has named may bear a number of something else. What only we have found may not.
-            if is_of_order is False or (names is not None and payment not in question.named):
-                return False
-            known[str(intent["id"])] = intent
-        return True
+            return None
+        if payment in known:
+            return payment
+        intent = self._intent(payment)
+        if intent is None:
+            return None
+        is_of_order, names = shapes.whose(intent, question.order, self._order_keys)
+        # What a page has named may bear a number of something else. What only we have found may not.
+        if is_of_order is False or (names is not None and payment not in question.named):
+            return None
+        known[str(intent["id"])] = intent
+        return str(intent["id"])
 
     def _intent(self, payment: str) -> Thing | None:
         if payment.startswith("pi_"):
@@ -206,21 +220,24 @@ class Stripe:
                 del known[intent["id"]]
                 self._add(known, str(intent["id"]), question)
 
-    def _recent(self) -> tuple[dict[str, Thing], bool]:
-        """The shop's payments of the last minutes, and whether these are all of them."""
-        since, after = clock.now() - INDEX_MAY_LAG, None
-        recent: dict[str, Thing] = {}
+    def _recent(self, since: datetime | None = None) -> tuple[dict[str, Thing], bool, bool]:
+        """The shop's payments since then, at least of the last minutes, the latest first.
+
+        Then whether these are all that the index may not hold yet, and all `since` then, where that was asked for.
+        """
+        young, after, recent = clock.now() - INDEX_MAY_LAG, None, dict[str, Thing]()
+        oldest = max(min(since or young, young), clock.now() - LISTED_BACK)
         for _ in range(_MAX_LIST_PAGES):
             try:
-                listed, has_more = self._calls.listed(since, after)
+                listed, has_more = self._calls.listed(oldest, after)
             except NotSo:
-                return recent, False
+                return recent, False, False
             intents = [shapes.checked(each) for each in listed]
             recent |= {str(each["id"]): each for each in intents}
             if not has_more or not intents:
-                return recent, True
+                return recent, True, since is not None and oldest <= since
             after = str(intents[-1]["id"])
-        return recent, False
+        return recent, shapes.is_before(intents[-1], young), False
 
     def _nothing_found(self, question: Question, is_of_order: bool) -> Answer:
         if is_of_order:

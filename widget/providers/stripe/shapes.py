@@ -97,6 +97,12 @@ def checked(intent: Thing) -> Thing:
     return intent
 
 
+def is_before(intent: Thing, moment: datetime) -> bool:
+    """Whether it was made before then, as far as it says when."""
+    made = _moment(intent.get("created"))
+    return made is not None and made < moment
+
+
 def may_be_completed(intent: Thing) -> bool:
     """Whether it waits for somebody to go on with it, at the bank for instance; of our own pages we know otherwise."""
     return intent["status"] in UNFINISHED and not is_ours(intent)
