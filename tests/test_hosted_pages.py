@@ -16,11 +16,13 @@ from tests.providers import fake_adyen, fake_mollie, fake_paypal
 from tests.providers.fake_adyen import FakeAdyen
 from tests.providers.fake_mollie import FakeMollie
 from tests.providers.fake_paypal import FakePayPal
-from widget import attempts, cashier, links, orders
+from widget import attempts, cashier, links, orders, payments
 from widget.attempts import AttemptContext
 from widget.database import Database
 from widget.orders import Order
-from widget.payments import Payment
+from widget.payments import Payment, Source, Told
+from widget.providers import ProviderDown
+from widget.providers.paypal import PayPal
 from widget.tickets import Ticket
 from widget.tokens import Purpose
 
@@ -194,3 +196,34 @@ def test_a_provider_that_is_silent_when_the_customer_comes_back_is_not_taken_for
     assert "Try again" not in shown
     house.fake.trouble = None
     assert "Paid. Thank you" in client.post(f"{page}/back").text
+
+
+# The others' pages take the money by themselves; with PayPal it is taken by looking.
+@pytest.mark.parametrize("house", [_paypal], indirect=True)
+def test_an_order_that_was_paid_otherwise_is_not_taken_again_by_a_page_that_could_not_be_closed(
+    client: FlaskClient,
+    database: Database,
+    cast: Cast,
+    house: House,
+    page: str,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    client.post(page)
+    with database.write() as session:
+        order = orders.locked_by_reference(session, session.scalars(sa.select(Order)).one())
+        told = Told("till-1", Source.SHOP, order.due, payment="cash-1")
+        payments.record(session, cast.shop, order, told, PACE, clock.now)
+    monkeypatch.setattr(PayPal, "revoke", refuses_to_close)
+    house.pay(hosted_id(database))
+
+    client.post(f"{page}/back")
+    deliver(client, cast, house, house.webhook(hosted_id(database)))
+    work(database, clock)
+
+    assert house.fake.orders[hosted_id(database)]["status"] == "APPROVED"
+    assert kept(database)[:2] == (True, 1)
+
+
+def refuses_to_close(*_: object) -> None:
+    raise ProviderDown("PayPal would not mark the order as closed.")

@@ -38,16 +38,13 @@ def look_at_pages(database: Database, pace: Pace) -> bool:
 
 def _look_at(database: Database, pace: Pace, link_id: int) -> None:
     with database.read() as session:
-        link = session.get_one(PaymentLink, link_id)
-        is_over, key = links.is_over(link, session.get_one(Order, link.order_id)), link.key
-    if not is_over:
-        # What was approved in time is taken, before a page whose time is over is closed.
-        look(database, pace, key)
+        key = session.get_one(PaymentLink, link_id).key
+    # What was approved in time is taken, before a page whose time is over is closed.
+    look(database, pace, key)
     with database.read() as session:
         link = links.by_key(session, key)
-        page = pages.page_of(session, link)
-        is_to_close = is_over or not link.is_open_at_provider(clock.now())
-    if page is not None and is_to_close and pages.close(database, page):
+        page, is_open = pages.page_of(session, link), link.is_open_at_provider(clock.now())
+    if page is not None and not page.was_closed and not is_open and pages.close(database, page):
         look(database, pace, key)
 
 

@@ -1,6 +1,6 @@
 """Taking: where a payment link stands, which what became of its page decides."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -10,6 +10,7 @@ from widget import casework, clock, links, orders, payments
 from widget.attempts import Attempt
 from widget.casework import Pace
 from widget.cashier import pages
+from widget.cashier.pages import Page
 from widget.database import Database
 from widget.errors import LinkExpired, Refused
 from widget.links import PaymentLink
@@ -51,14 +52,24 @@ class Taking:
 def look(database: Database, pace: Pace, key: str) -> Taking:
     """What became of this link's page, and whether the link takes anything now. Settles the order when it was paid."""
     with database.read() as session:
-        page = pages.page_of(session, links.by_key(session, key))
-    answer = pages.state_of(page) if page is not None else None
+        link = links.by_key(session, key)
+        page, is_over = pages.page_of(session, link), links.is_over(link, session.get_one(Order, link.order_id))
+    if page is not None and is_over:
+        # With some providers looking is what takes the money, so the page of a link that may take none is closed first.
+        page = replace(page, was_closed=pages.close(database, page))
+    answer = _answer_of(page, is_over=is_over) if page is not None else None
     with database.write() as session:
         link = links.by_key(session, key)
         order = orders.locked_by_reference(session, session.get_one(Order, link.order_id))
         if answer is not None:
             _conclude(session, link, order, answer, pace, is_final=page is not None and page.is_last_of(link))
         return _step_after(session, link, order, answer)
+
+
+def _answer_of(page: Page, *, is_over: bool) -> Answer:
+    if is_over and not page.was_closed:
+        return Answer(ChargeState.UNKNOWN, detail="The page of a link that is over could not be closed yet.")
+    return pages.state_of(page)
 
 
 def _conclude(session: Session, link: PaymentLink, order: Order, answer: Answer, pace: Pace, *, is_final: bool) -> None:
@@ -74,8 +85,8 @@ def _conclude(session: Session, link: PaymentLink, order: Order, answer: Answer,
 def _keep(session: Session, link: PaymentLink, order: Order, answer: Answer, now: datetime) -> None:
     """Money may have moved: nothing else may take any. Where nobody can say for long, that is for agents to look up."""
     is_silent = answer.state is ChargeState.UNKNOWN
-    if is_silent and links.is_given_up(link, now):
-        links.nothing_moved(link, order, now, is_final=True)
+    if is_silent and (links.is_given_up(link, now) or link.released_at is not None):
+        links.nothing_moved(link, order, now, is_final=links.is_given_up(link, now))
         return
     links.keep_for_money(link, order, now)
     if is_silent and links.is_overdue(link, now):

@@ -4,12 +4,12 @@ from flask import Response, flash, make_response, redirect, render_template, req
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as Redirect
 
-from widget import casework, clock, enquiry, followups, tickets, transfers
+from widget import casework, cashier, clock, enquiry, followups, tickets, transfers
 from widget.errors import Malformed, NotFound, Refused
 from widget.shops import Shop
 from widget.tickets import Status, Ticket
 from widget.web.context import services
-from widget.web.desk import signin, words
+from widget.web.desk import payment_pages, signin, words
 from widget.web.desk.blueprint import blueprint, shops_of_agent, wants_pane, whole_desk
 from widget.web.desk.pane import open_pane
 from widget.web.desk.places import place_of
@@ -77,6 +77,23 @@ def received_for(reference: str, transfer_id: int) -> Response | Redirect:
         if transfer.order_id != found.order_id:
             raise NotFound("This bank transfer belongs to another order.")
         said = arrive(session, shops[found.shop_id], transfer)
+    return _done(reference, said)
+
+
+@blueprint.post("/tickets/<reference>/payment-page/let-go")
+def let_page_go(reference: str) -> Response | Redirect:
+    """Nothing was taken on the payment page (`hosted_id`) that keeps the order of this ticket."""
+    with services().database.read() as session:
+        found = tickets.by_reference(session, reference, list(shops_of_agent(session)))
+        key = payment_pages.key_of(session, found)
+    # It may have been paid, or reserved, a moment ago.
+    step = cashier.look(services().database, services().pace, key).step if key is not None else None
+    try:
+        with services().database.write() as session:
+            _shop, found = _held(session, reference)
+            said = payment_pages.let_go(session, found, request.form.get("hosted_id", ""), step)
+    except Refused as error:
+        return _show(reference, error=error.detail, status_code=error.status)
     return _done(reference, said)
 
 

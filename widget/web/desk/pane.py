@@ -17,7 +17,7 @@ from widget.orders import Order
 from widget.ratings import SCORES, Rating
 from widget.shops import Shop
 from widget.tickets import Author, Message, Status, StatusChange, Ticket
-from widget.web.desk import transfers, words
+from widget.web.desk import payment_pages, transfers, words
 from widget.web.desk.words import Badge, ChargeSaid, Clockface
 
 
@@ -50,6 +50,8 @@ class Pane:
     charge: ChargeSaid
     paid: tuple[str, ...]
     transfers: tuple[transfers.Shown, ...]
+    # The payment page that keeps the order although its provider does not say what became of it.
+    page: payment_pages.Shown | None
     conversation: tuple[Said, ...]
     # The last message this pane shows: a reply written under it may be overtaken by another.
     seen: int
@@ -97,7 +99,7 @@ class Pane:
 
 
 def open_pane(session: Session, shop: Shop, ticket: Ticket, now: datetime) -> Pane:
-    profile = shop.settled
+    profile, face = shop.settled, Clockface(now, ZoneInfo(shop.settled.time_zone))
     attempt, order = tickets.attempt_of(session, ticket), tickets.order_of(session, ticket)
     found = evidence.gather(session, shop, attempt, profile.locale, is_for_agent=True)
     said = tickets.messages_of(session, ticket, notes=True)
@@ -113,11 +115,12 @@ def open_pane(session: Session, shop: Shop, ticket: Ticket, now: datetime) -> Pa
         charge=words.charge_said(found.charge, order, profile.locale, now, is_part_paid=is_part_paid),
         paid=tuple(_paid(session, order, profile.locale)) if order else (),
         transfers=transfers.of_order(session, shop, order),
+        page=payment_pages.of_order(session, order, profile.locale, face),
         conversation=_conversation(session, ticket, said),
         seen=max((message.id for message in said), default=0),
         mails=tuple(_mail(session, each) for each in followups.of(session, ticket)),
         rating=ratings.of(session, ticket),
-        clock=Clockface(now, ZoneInfo(profile.time_zone)),
+        clock=face,
     )
 
 
@@ -140,7 +143,7 @@ def _entry_of_message(session: Session, message: Message) -> Said:
     if message.author == Author.CUSTOMER:
         return Said("customer", "Customer", message.body, message.said_at)
     if message.author == Author.UNJAM:
-        return Said("unjam", "Unjam", message.body, message.said_at)
+        return Said("unjam" if message.is_note else "agent", "Unjam", message.body, message.said_at)
     return Said("note" if message.is_note else "agent", _name(session, message.agent_id), message.body, message.said_at)
 
 

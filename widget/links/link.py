@@ -1,15 +1,8 @@
-"""Payment links: a signed, expiring, single-use way to pay one order's amount outside the checkout page.
+"""A payment link: made for one order's amount, withdrawn when that changes, paid once."""
 
-A link is ours; the page that takes the money is the provider's (`hosted_*`), and is made only when the link is used.
-One link has at most one page that is open, and so has one order: before another opens, the earlier one is closed.
-"""
-
-import hashlib
 import secrets
 from datetime import datetime, timedelta
-from decimal import Decimal
 from enum import StrEnum
-from urllib.parse import quote
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
@@ -21,34 +14,13 @@ from widget.errors import LinkExpired, Refused
 from widget.language import N_
 from widget.money import Money
 from widget.orders import Order
-from widget.providers import ADAPTERS, Hosted
-from widget.shops import Profile, Shop
+from widget.shops import Shop
 
-# While the provider's page is being made nothing else may take the money.
-PAYING_LASTS = timedelta(minutes=1)
-# How long an open page keeps the order to itself, unless the customer leaves it; then other ways open again, and
-# whoever takes one of them closes the page first.
-PAGE_KEEPS_ORDER = timedelta(minutes=10)
 # A link that stays valid for longer than this is handed out again instead of a second one.
 REUSED_WHILE_VALID_FOR = timedelta(minutes=30)
-# Providers keep a page open for at least this long.
-SHORTEST_PAGE = timedelta(minutes=31)
-LONGEST_PAGE = timedelta(hours=23)
-# A page that nobody came back from is looked at this often, from the first pause to the longest.
-LOOKED_AT_EVERY = (timedelta(seconds=30), timedelta(minutes=30))
-# Asynchronous methods answer after the page has closed. What is still open after that is looked at this often.
-LOOKED_AT_AFTER_CLOSING, LOOKED_AT_LATE_EVERY = timedelta(hours=24), timedelta(hours=6)
-# Money that may have moved keeps the order until the provider says what became of it, but no longer than this after the
-# page has closed. No method takes so long, and a provider that is not configured any more never says.
-MONEY_KEEPS_ORDER = timedelta(days=30)
-_KEY_CHARS = 200
 _TRANSFER = N_("You have told us that a transfer for this order is on its way, so nothing else is taken for it now.")
 WITHDRAWN = N_("The shop has withdrawn this link.")
 _PAID = N_("This order is already paid. There is nothing more to pay.")
-
-
-class BeingPaid(Refused):
-    """Another link is taking the money of the order at this moment."""
 
 
 class Purpose(StrEnum):
@@ -90,6 +62,8 @@ class PaymentLink(Base):
     # page was paid, or it was closed and the provider has said afterwards that nothing was taken.
     look_at: Mapped[Instant | None]
     looks: Mapped[int] = mapped_column(default=0, server_default="0")
+    # When an agent has said, from what the provider shows them, that this page took nothing and never will.
+    released_at: Mapped[Instant | None]
 
     __table_args__ = (
         sa.Index("ix_payment_links_look_at", "look_at"),
@@ -178,67 +152,6 @@ def check_payable(session: Session, link: PaymentLink, order: Order, now: dateti
         raise LinkExpired(N_("The order has changed since this link was made. Nothing was taken.")) from error
 
 
-def start_paying(session: Session, link: PaymentLink, order: Order, now: datetime) -> None:
-    """Reserve the order for this link while the provider takes the money. `order` must be locked. Raises BeingPaid.
-
-    The same link may start again (a double click, a reload): the provider knows its idempotency key.
-    """
-    check_payable(session, link, order, now)
-    if order.paying_link not in {None, link.key} and order.paying_until is not None and order.paying_until > now:
-        raise BeingPaid(N_("This order is being paid with another link at this moment. Look again in a minute."))
-    order.paying_link, order.paying_until = link.key, now + PAYING_LASTS
-
-
-def keep_page(link: PaymentLink, order: Order, provider: str, page: Hosted, now: datetime) -> None:
-    """The provider has made its page for this link; the order is kept for it for a while."""
-    link.provider, link.hosted_id, link.hosted_url, link.hosted_until = provider, page.id, page.url, page.until
-    link.look_at, link.looks = now + LOOKED_AT_EVERY[0], 1
-    keep_order(link, order, now)
-
-
-def keep_order(link: PaymentLink, order: Order, now: datetime) -> None:
-    """Nothing else may take the money for a while: it may be moving on this link's page."""
-    order.paying_link, order.paying_until = link.key, now + PAGE_KEEPS_ORDER
-
-
-def keep_for_money(link: PaymentLink, order: Order, now: datetime) -> None:
-    """Money may have moved on this link's page: nothing else may take any until that is known."""
-    order.paying_link, order.paying_until = link.key, now + MONEY_KEEPS_ORDER
-
-
-def is_overdue(link: PaymentLink, now: datetime) -> bool:
-    """Whether the provider should have said by now what became of the page."""
-    return now > (link.hosted_until or link.created_at) + LOOKED_AT_AFTER_CLOSING
-
-
-def is_given_up(link: PaymentLink, now: datetime) -> bool:
-    """Whether nobody waits any more for what the provider says of the page."""
-    return now > (link.hosted_until or link.created_at) + MONEY_KEEPS_ORDER
-
-
-def nothing_moved(link: PaymentLink, order: Order, now: datetime, *, is_final: bool) -> None:
-    """The provider says that its page has taken nothing, and when that `is_final`, that it never will."""
-    if is_final:
-        link.look_at = None
-    if is_final or not link.is_open_at_provider(now):
-        let_go(link, order)
-    elif order.paying_link == link.key and order.paying_until is not None:
-        order.paying_until = min(order.paying_until, now + PAGE_KEEPS_ORDER)
-
-
-def let_go(link: PaymentLink, order: Order) -> None:
-    """This link does not take the money now; other ways may."""
-    if order.paying_link == link.key:
-        order.paying_link = order.paying_until = None
-
-
-def finish_paying(link: PaymentLink, order: Order, payment: str, now: datetime) -> None:
-    """The link has done its work. Told again, nothing changes."""
-    link.paid_at, link.payment = link.paid_at or now, payment
-    link.hosted_until, link.look_at = min(link.hosted_until or now, now), None
-    order.paying_link = order.paying_until = None
-
-
 def has_completed(session: Session, order: Order) -> bool:
     """Whether links took what was missing, so that the order is paid by several payments together.
 
@@ -292,6 +205,7 @@ def open_pages(session: Session, attempt: Attempt) -> list[PaymentLink]:
     """The links for this attempt's order whose page may still take money, or may have taken some: also a closed one."""
     mine = _of_kin(session, attempt).where(PaymentLink.paid_at.is_(None))
     is_open = sa.and_(PaymentLink.hosted_id.is_not(None), PaymentLink.look_at.is_not(None))
+    is_open = sa.and_(is_open, PaymentLink.released_at.is_(None))
     return list(session.scalars(mine.where(is_open).order_by(PaymentLink.id)))
 
 
@@ -307,71 +221,9 @@ def _of_kin(session: Session, attempt: Attempt) -> sa.Select[PaymentLink]:
     return made_for.where(attempts.kin(session, attempt))
 
 
-def mark_closed(link: PaymentLink, now: datetime) -> None:
-    """We have closed its page, so it takes nothing any more. What it took before is to be looked at."""
-    link.hosted_url, link.hosted_until = None, min(link.hosted_until or now, now)
-
-
-def is_over(link: PaymentLink, order: Order) -> bool:
-    """Whether the link may take nothing any more, so that its page is to be closed."""
-    return link.paid_at is None and (link.revoked_at is not None or order.paid_at is not None)
-
-
 def look_again(link: PaymentLink, now: datetime) -> None:
     """Let the worker look at the page afresh: something may have happened there."""
     link.look_at, link.looks = now, 0
-
-
-def claim_looks(session: Session, now: datetime, limit: int) -> list[PaymentLink]:
-    """Pages at which it is time to look: whose customer has not come back to tell, or whose link is over.
-
-    The next time is set at once, so that each is looked at by one worker.
-    """
-    query = sa.select(PaymentLink).where(PaymentLink.look_at <= now).order_by(PaymentLink.look_at).limit(limit)
-    due = list(session.scalars(query.with_for_update(skip_locked=True)))
-    for link in due:
-        first, longest = LOOKED_AT_EVERY
-        link.look_at = now + (LOOKED_AT_LATE_EVERY if is_overdue(link, now) else min(first * 2**link.looks, longest))
-        link.looks = min(link.looks + 1, 20)
-    return due
-
-
-def page_key(site: str, order: Order, link: PaymentLink) -> str:
-    """The idempotency key of the page that this link opens next. After a page has closed, the next is another one."""
-    key = f"unjam:{site}:{order.reference}:{link.key}" + (f":{link.hosted_id}" if link.hosted_id else "")
-    return key if len(key) <= _KEY_CHARS else "unjam:" + hashlib.sha256(key.encode()).hexdigest()
-
-
-def page_expiry(link: PaymentLink, now: datetime) -> datetime:
-    """When the provider's page is to close: with the link, within what providers allow."""
-    return min(max(link.expires_at, now + SHORTEST_PAGE), now + LONGEST_PAGE)
-
-
-def provider_for(profile: Profile, provider: str | None) -> str | None:
-    """The provider that takes payments by link for an attempt with this one: its own, else the first that can.
-
-    A setting `"links": false` says that a provider takes none; the shop's own endpoint does only with `"links": true`.
-    """
-    known = ((name, config) for name, config in profile.providers.items() if name in ADAPTERS)
-    able = [name for name, config in known if config.get("links", name != "shop")]
-    return provider if provider in able else next(iter(able), None)
-
-
-def takes_links(profile: Profile, provider: str | None) -> bool:
-    """Whether a payment link can be offered at all."""
-    return provider_for(profile, provider) is not None or profile.link_template is not None
-
-
-def own_page(profile: Profile, order: Order, due: Money) -> str | None:
-    """The shop's own page that takes this payment, where it has one. Amounts as 1234.50."""
-    if profile.link_template is None:
-        return None
-    digits = max(0, -int(due.major.as_tuple().exponent))
-    values = {"{order}": order.reference, "{amount}": f"{Decimal(due.major):.{digits}f}", "{currency}": due.currency}
-    address = profile.link_template
-    for place, value in values.items():
-        address = address.replace(place, quote(value, safe=""))
-    return address
 
 
 def _is_outdated(link: PaymentLink, order: Order, missing: Money | None) -> bool:
