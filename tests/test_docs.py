@@ -1,15 +1,19 @@
 """The documents say what the code does: kinds, facts, links, the interface, and code that can be read."""
 
 import re
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
 
+import click
 import pytest
 
 from tests.test_embed_build import TOOLS, Node, node
 from widget.browsers import FACTS
+from widget.cli import main
 from widget.deadlines import BOUNDS, SHIPPED
+from widget.demo.scenarios import Scenario
 from widget.doctor.protection import GRANTED, Relation
 from widget.shops import SETTABLE_DEADLINES
 from widget.stalls import StallKind
@@ -42,6 +46,23 @@ def _anchors(page: Path) -> set[str]:
 def _links() -> list[tuple[str, str]]:
     found = [(page, target) for page in PAGES for target in re.findall(r"\]\(([^)]+)\)", page.read_text())]
     return [(page.name, target) for page, target in found if "://" not in target]
+
+
+def _commands() -> list[tuple[str, str]]:
+    """Every line that a reader is to type, by the page it stands on; `a|b` stands for each."""
+    pages = [*PAGES, ROOT / "README.md"]
+    typed = [
+        (page.name, line) for page in pages for line in re.findall(r"^ {4,}(unjam .+)$", page.read_text(), re.MULTILINE)
+    ]
+    single = [(name, part.strip()) for name, line in typed for part in line.split(" # ")[0].split("&&")]
+    return [(name, each) for name, part in single for each in _alternatives(part)]
+
+
+def _alternatives(line: str) -> list[str]:
+    found = re.search(r"\S+(?: \| |\|)\S+", line)
+    if found is None:
+        return [line]
+    return [line.replace(found[0], each.strip()) for each in found[0].split("|")]
 
 
 def _snippets() -> list[tuple[str, str, str]]:
@@ -137,3 +158,29 @@ def test_what_each_browser_grants_is_what_the_doctor_says() -> None:
 
 def test_the_documents_name_no_package_host() -> None:
     assert not any(re.search(r"pypi\.org|npmjs|registry\.", page.read_text()) for page in PAGES)
+
+
+@pytest.mark.parametrize(("page", "line"), _commands())
+def test_every_command_can_be_typed_as_it_stands(page: str, line: str) -> None:
+    _unjam, name, *typed = shlex.split(line.replace("[", "").replace("]", ""))
+    command = main.commands[name]
+    options, left, _ = command.make_parser(click.Context(command)).parse_args(typed)
+    wanted = [each.name for each in command.params if isinstance(each, click.Argument) and each.required]
+
+    assert not left
+    assert all(options[name] is not None for name in wanted if name)
+
+
+def test_the_interface_takes_all_that_the_tag_may_say_of_an_order() -> None:
+    said = re.search(r'ORDER = "([\w ]+)"', (ROOT / "static" / "embed" / "describe.js").read_text())
+    described = re.search(r"interface UnjamOrder \{(.*?)\n\}", INTERFACE, re.DOTALL)
+
+    assert said and described
+    assert re.findall(r"^  (\w+)\??:", described[1], re.MULTILINE) == sorted(said[1].split(), key=said[1].index)
+
+
+def test_the_readme_counts_the_scenarios_of_the_demo() -> None:
+    found = re.search(r"\((\d+) scenarios", (ROOT / "README.md").read_text())
+
+    assert found
+    assert int(found[1]) == len(Scenario)

@@ -305,7 +305,7 @@ def embed(site: str) -> None:
         f"For customers whose browser runs no script; leave out what you do not know or cannot sign:\n\n"
         f'<noscript><a target="_blank" rel="noopener"\n   href="{address}/start/{site}'
         "?order=ORDER&amp;amount=MINOR+UNITS&amp;currency=EUR"
-        '&amp;email=CUSTOMER+E-MAIL&amp;signature=HEX+HMAC-SHA256">\n'
+        '&amp;email=CUSTOMER+E-MAIL&amp;issued_at=UNIX+SECONDS&amp;signature=HEX+HMAC-SHA256">\n'
         f"Help with a payment at {escape(name)}</a></noscript>\n"
     )
     click.echo(
@@ -321,7 +321,8 @@ def _tag(source: str, site: str, more: str = "") -> str:
         f'<script async src="{source}"{more}\n'
         f'        data-site="{site}"\n'
         '        data-order="ORDER" data-amount="MINOR UNITS" data-currency="EUR"\n'
-        '        data-email="CUSTOMER E-MAIL" data-signature="HEX HMAC-SHA256"></script>'
+        '        data-email="CUSTOMER E-MAIL"\n'
+        '        data-issued_at="UNIX SECONDS" data-signature="HEX HMAC-SHA256"></script>'
     )
 
 

@@ -37,6 +37,8 @@ interface UnjamOrder {
   email?: string;
   /** Hex HMAC-SHA256 made by the shop's server. */
   signature?: string;
+  /** When it was signed, in Unix seconds; part of what is signed. */
+  issued_at?: number | string;
 }
 
 interface UnjamAttemptOptions {
