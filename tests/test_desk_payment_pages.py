@@ -78,7 +78,7 @@ def test_an_agent_who_has_looked_it_up_lets_the_order_go(desk: Desk, database: D
 
     shown = desk.client.get(desk.path).text
     assert TITLE not in shown
-    assert "nothing was taken there. The customer can pay again." in shown
+    assert "nothing was taken there. It does not keep the order any more." in shown
     assert not is_kept(database)
     with database.read() as session:
         assert session.scalars(sa.select(AuditRow.what)).all() == ["payment_page_released"]
@@ -112,6 +112,7 @@ def test_a_payment_that_its_provider_tells_of_after_all_pays_the_order(
     ("state", "says"),
     [
         (ChargeState.HELD, "the amount is reserved on this page"),
+        (ChargeState.UNKNOWN, "“processing” on this page"),
         (ChargeState.CHARGED, "does not keep the order any more"),
         (ChargeState.NOT_CHARGED, "does not keep the order any more"),
     ],
@@ -119,9 +120,9 @@ def test_a_payment_that_its_provider_tells_of_after_all_pays_the_order(
 def test_a_provider_that_answers_at_last_knows_better(
     desk: Desk, database: Database, page: Silent, state: ChargeState, says: str
 ) -> None:
-    page.said = Answer(state, payment="pay_1")
+    page.said = Answer(state, payment="pay_1", status="processing" if state is ChargeState.UNKNOWN else None)
     assert says in let_go(desk)
-    assert is_kept(database) is (state is ChargeState.HELD)
+    assert is_kept(database) is (state in {ChargeState.HELD, ChargeState.UNKNOWN})
 
 
 def test_only_the_page_that_the_agent_has_read_of_is_let_go(desk: Desk, database: Database) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from tests.cast import PACE, Cast, key
 from tests.conftest import Clock
-from widget import digest, orders
+from widget import digest, orders, tickets
 from widget.beacons import Beacon
 from widget.database import Database
 from widget.orders import Order
@@ -62,6 +62,23 @@ def test_a_context_takes_all_rows_of_its_number_by_their_ids(
     stranger = cast.context(is_signed=False)
     while_waiting(
         postgresql_database, first, second, lambda session: orders.open_for(session, cast.shop, stranger, clock.now)
+    )
+
+
+def test_an_answer_to_a_ticket_takes_all_rows_of_its_number_by_their_ids(
+    postgresql_database: Database, cast: Cast, clock: Clock
+) -> None:
+    with postgresql_database.write() as session:
+        first = orders.open_for(session, cast.shop, cast.context(is_signed=False), clock.now).id
+        cast.session = session
+        ticket = cast.ticket()
+    assert ticket.order_id is not None
+    assert ticket.order_id > first
+    while_waiting(
+        postgresql_database,
+        first,
+        ticket.order_id,
+        lambda session: tickets.hold(session, tickets.by_id(session, ticket.id)),
     )
 
 

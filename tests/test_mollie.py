@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -345,9 +345,18 @@ def test_a_shop_that_marks_all_its_payments_has_none_where_none_is_found(
 
 def test_a_page_that_still_names_the_payment_of_an_earlier_order_hides_nothing(mollie: FakeMollie) -> None:
     earlier, declined = mollie.has(1, "paid", "D-0007"), mollie.has(2, "failed")
-    answer = adapter(mollie).ask(replace(ORDER, payment=earlier))
+    answer = adapter(mollie).ask(replace(ORDER, payment=earlier, since=datetime(2026, 11, 21, 10, tzinfo=UTC)))
     assert (answer.state, answer.payment) == (ChargeState.NOT_CHARGED, declined)
     assert (answer.is_of_order, answer.asked) == (True, frozenset())
+
+
+@pytest.mark.parametrize("status", ["paid", "pending", "authorized", "open"])
+def test_a_payment_under_a_number_of_its_own_is_not_passed_over_when_it_is_as_young_as_the_order(
+    mollie: FakeMollie, status: str
+) -> None:
+    again, _declined = mollie.has(1, status, "D-1001-2"), mollie.has(2, "failed")
+    answer = adapter(mollie).ask(replace(ORDER, payment=again, since=datetime(2026, 11, 21, 8, tzinfo=UTC)))
+    assert answer.state is not ChargeState.NOT_CHARGED or answer.waits
 
 
 def test_marked_payments_speak_for_no_try_that_began_before_the_list(mollie: FakeMollie) -> None:

@@ -283,9 +283,21 @@ def test_a_page_that_still_names_the_payment_of_an_earlier_order_hides_nothing(
     fake: FakeStripe, stripe: Stripe
 ) -> None:
     earlier, declined = fake.intent("succeeded", order="D-0007"), fake.intent("requires_payment_method")
-    answer = stripe.ask(replace(QUESTION, payment=earlier["id"], payments=(declined["id"],)))
+    earlier["created"] -= 7200
+    since = clock.now() - timedelta(hours=1)
+    answer = stripe.ask(replace(QUESTION, payment=earlier["id"], payments=(declined["id"],), since=since))
     assert (answer.state, answer.payment) == (ChargeState.NOT_CHARGED, declined["id"])
     assert (answer.is_of_order, answer.asked) == (True, frozenset({declined["id"]}))
+
+
+@pytest.mark.parametrize("status", ["succeeded", "processing", "requires_capture", "requires_action"])
+def test_a_payment_under_a_number_of_its_own_is_not_passed_over_when_it_is_as_young_as_the_order(
+    fake: FakeStripe, stripe: Stripe, status: str
+) -> None:
+    declined, again = fake.intent("requires_payment_method"), fake.intent(status, order="D-1001-2")
+    since = clock.now() - timedelta(hours=1)
+    answer = stripe.ask(replace(QUESTION, payment=again["id"], payments=(declined["id"],), since=since))
+    assert answer.state is not ChargeState.NOT_CHARGED or answer.waits
 
 
 def test_another_charged_payment_of_the_order_wins(fake: FakeStripe, stripe: Stripe) -> None:

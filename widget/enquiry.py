@@ -147,6 +147,7 @@ class _Heard:
 def _keep(session: Session, attempt: Attempt, subject: _Subject, heard: _Heard, pace: Pace) -> _Said:
     """Keep what was said, and act on it. Somebody who asked after us and was answered before us heard the newer."""
     order = _held(session, attempt)
+    session.refresh(attempt)
     answer, was_asked = _credible(session, attempt, order, heard.answer, subject.name), subject.can_be_asked
     if answer.status == NOT_ASKABLE:
         answer, was_asked = _unasked(session, attempt, answer)

@@ -37,12 +37,14 @@ def question_for(session: Session, attempt: Attempt, now: datetime) -> Question 
         return None
     others = named_by_others(session, attempt)
     heard = provider_events.heard(session, attempt.shop_id, order.reference, attempt.payment, *others)
-    since = _first_seen(session, attempt, order) - MADE_BEFORE_SEEN
+    since = _first_seen(session, order) - MADE_BEFORE_SEEN
     return Question(order.reference, attempt.payment, due=order.due, heard=heard, payments=others, since=since)
 
 
-def _first_seen(session: Session, attempt: Attempt, order: Order) -> datetime:
-    first = session.scalar(sa.select(sa.func.min(Attempt.started_at)).where(attempts.kin(session, attempt)))
+def _first_seen(session: Session, order: Order) -> datetime:
+    """When anybody first told of this number, signed or not."""
+    rows = sa.select(Order.id).filter_by(shop_id=order.shop_id, reference=order.reference)
+    first = session.scalar(sa.select(sa.func.min(Attempt.started_at)).where(Attempt.order_id.in_(rows)))
     return min(order.created_at, first or order.created_at)
 
 

@@ -79,8 +79,6 @@ def take(database: Database, pace: Pace, key: str, ways: Ways, *, is_window_clos
     with database.read() as session:
         link = links.by_key(session, key)
         attempt_id, order_id = link.attempt_id, link.order_id
-        # Who was let through to this page before, is not asked about the other window again.
-        is_window_closed = is_window_closed or link.is_open_at_provider(clock.now())
     # The first attempt may have been charged after all; then nothing more is taken.
     enquiry.ask(database, pace, attempt_id, fresh=True)
     obstacle = _obstacle(database, pace, attempt_id, key, is_window_closed=is_window_closed)

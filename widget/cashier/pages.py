@@ -16,6 +16,8 @@ from widget.shops import Shop
 
 log = structlog.get_logger()
 
+_OPEN = Answer(ChargeState.UNKNOWN, detail="The page of a link that is over could not be closed yet.")
+
 
 @dataclass(frozen=True, slots=True)
 class Page:
@@ -41,13 +43,18 @@ def page_of(session: Session, link: PaymentLink) -> Page | None:
     return Page(link.key, link.hosted_id, link.provider, shop.settled.providers, was_closed=link.hosted_url is None)
 
 
-def state_of(page: Page) -> Answer:
-    """With some providers looking is what takes the money; never on a page that was closed."""
+def state_of(page: Page, *, may_take: bool = True) -> Answer:
+    """What became of the page. With some providers looking is what takes the money, where it `may_take` any.
+
+    Of a page that may not and is not closed, only that money has moved is believed: it may still move.
+    """
     try:
         provider = adapter_for(page.provider, page.providers)
         if provider is None:
             return Answer(ChargeState.UNKNOWN, detail="The provider of this page is not configured any more.")
-        return provider.link_state(page.hosted_id)
+        is_open = not may_take and not page.was_closed
+        answer = _OPEN if is_open and provider.TAKES_BY_LOOKING else provider.link_state(page.hosted_id)
+        return _OPEN if is_open and answer.state is ChargeState.NOT_CHARGED else answer
     except (ProviderDown, ProviderRefused) as error:
         log.warning("payment_page_silent", provider=page.provider, reason=str(error))
         return Answer(ChargeState.UNKNOWN, detail=str(error))

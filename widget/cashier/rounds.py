@@ -43,8 +43,9 @@ def _look_at(database: Database, pace: Pace, link_id: int) -> None:
     look(database, pace, key)
     with database.read() as session:
         link = links.by_key(session, key)
-        page, is_open = pages.page_of(session, link), link.is_open_at_provider(clock.now())
-    if page is not None and not page.was_closed and not is_open and pages.close(database, page):
+        page, is_over = pages.page_of(session, link), links.is_over(link, session.get_one(Order, link.order_id))
+        is_to_close = not is_over and not link.is_open_at_provider(clock.now())
+    if page is not None and is_to_close and not page.was_closed and pages.close(database, page):
         look(database, pace, key)
 
 

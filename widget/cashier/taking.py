@@ -10,7 +10,6 @@ from widget import casework, clock, links, orders, payments
 from widget.attempts import Attempt
 from widget.casework import Pace
 from widget.cashier import pages
-from widget.cashier.pages import Page
 from widget.database import Database
 from widget.errors import LinkExpired, Refused
 from widget.links import PaymentLink
@@ -39,7 +38,7 @@ class Step(StrEnum):
 class Taking:
     """`url` goes with GO, `why` (a message id) with OVER, `provider` with CUSTOMER and CONFIRM.
 
-    `was_declined` says that a try on the page failed.
+    `was_declined` says that a try on the page failed, `status` is the provider's own word where money may move.
     """
 
     step: Step
@@ -47,6 +46,7 @@ class Taking:
     why: str | None = None
     was_declined: bool = False
     provider: str | None = None
+    status: str | None = None
 
 
 def look(database: Database, pace: Pace, key: str) -> Taking:
@@ -55,21 +55,14 @@ def look(database: Database, pace: Pace, key: str) -> Taking:
         link = links.by_key(session, key)
         page, is_over = pages.page_of(session, link), links.is_over(link, session.get_one(Order, link.order_id))
     if page is not None and is_over:
-        # With some providers looking is what takes the money, so the page of a link that may take none is closed first.
         page = replace(page, was_closed=pages.close(database, page))
-    answer = _answer_of(page, is_over=is_over) if page is not None else None
+    answer = pages.state_of(page, may_take=not is_over) if page is not None else None
     with database.write() as session:
         link = links.by_key(session, key)
         order = orders.locked_by_reference(session, session.get_one(Order, link.order_id))
         if answer is not None:
             _conclude(session, link, order, answer, pace, is_final=page is not None and page.is_last_of(link))
         return _step_after(session, link, order, answer)
-
-
-def _answer_of(page: Page, *, is_over: bool) -> Answer:
-    if is_over and not page.was_closed:
-        return Answer(ChargeState.UNKNOWN, detail="The page of a link that is over could not be closed yet.")
-    return pages.state_of(page)
 
 
 def _conclude(session: Session, link: PaymentLink, order: Order, answer: Answer, pace: Pace, *, is_final: bool) -> None:
@@ -108,7 +101,9 @@ def _step_after(session: Session, link: PaymentLink, order: Order, answer: Answe
     if link.paid_at is not None:
         return Taking(Step.PART)
     if answer is not None and answer.state is not ChargeState.NOT_CHARGED:
-        return Taking(Step.HELD if answer.state is ChargeState.HELD else Step.WAIT)
+        if answer.state is ChargeState.UNKNOWN and link.released_at is not None:
+            return Taking(Step.OVER, why=links.WITHDRAWN, status=answer.status)
+        return Taking(Step.HELD if answer.state is ChargeState.HELD else Step.WAIT, status=answer.status)
     try:
         links.check_payable(session, link, order, clock.now())
     except (LinkExpired, Refused) as error:

@@ -175,6 +175,8 @@ class Provider(Protocol):
     # Settings that the shop must give, with what each is; for `unjam` and the documentation.
     SETTINGS: ClassVar[Mapping[str, str]]
     FEED: ClassVar[StatusFeed | None]
+    # Whether `link_state` takes what the customer has approved, so that it is no harmless question.
+    TAKES_BY_LOOKING: ClassVar[bool]
 
     def ask(self, question: Question) -> Answer:
         """What happened to the money of an order, whichever of its tries moved it.
@@ -192,7 +194,7 @@ class Provider(Protocol):
     def link_state(self, hosted_id: str) -> Answer:
         """What became of such a page: NOT_CHARGED while it is open, or once it has expired or was closed.
 
-        With some providers this takes what the customer has approved on it; never on a page that was revoked.
+        Where the adapter TAKES_BY_LOOKING this takes what was approved on it; never on a page that was revoked.
         """
         ...
 

@@ -76,6 +76,7 @@ class Adyen:
         "api_url": "Another base address than Adyen's own, such as a proxy's.",
     }
     FEED: ClassVar[StatusFeed | None] = None
+    TAKES_BY_LOOKING: ClassVar[bool] = False
     # What Adyen wants to read in answer to a webhook.
     ACCEPTED: ClassVar[bytes] = b"[accepted]"
 

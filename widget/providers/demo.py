@@ -56,6 +56,7 @@ class DemoProvider:
         "webhook_secret": "What it signs its webhooks with.",
     }
     FEED: ClassVar[StatusFeed | None] = None
+    TAKES_BY_LOOKING: ClassVar[bool] = False
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         self._url = str(config.get("api_url") or config.get("url", "")).rstrip("/")

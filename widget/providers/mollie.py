@@ -81,6 +81,7 @@ class Mollie:
         "api_url": "Another base address than Mollie's own, such as a proxy's.",
     }
     FEED: ClassVar[StatusFeed | None] = StatusFeed("instatus", "https://status.mollie.com/summary.json")
+    TAKES_BY_LOOKING: ClassVar[bool] = False
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         (self._key,) = needed(config, self.SETTINGS, "api_key")
@@ -106,7 +107,7 @@ class Mollie:
             silent = error
         mine = [each for each in listed.payments if self._is_of(each, question.order)]
         found = [*payments.values(), *(each for each in mine if each.get("id") not in payments)]
-        strays = self._strays(found, question.order)
+        strays = self._strays(found, question)
         best = furthest(self._answer(each, question.order) for each in found if each is not None and each not in strays)
         if silent is not None and (best is None or best.state not in {ChargeState.CHARGED, ChargeState.HELD}):
             raise silent
@@ -219,11 +220,15 @@ class Mollie:
         """Whether the shop itself has written the order's reference into one of these, so that it does so with all."""
         return any(each and not is_ours(each) and self._is_of(each, order) for each in found)
 
-    def _strays(self, found: list[dict[str, Any] | None], order: str) -> list[dict[str, Any]]:
-        """What a page has named, perhaps still of an earlier order: it bears another number, and the shop marks all."""
-        if not self._has_marked(found, order):
+    def _strays(self, found: list[dict[str, Any] | None], question: Question) -> list[dict[str, Any]]:
+        """What a page still names of an earlier order, at a shop that marks its payments: it bears another number.
+
+        And it is older than this order, or took nothing and never will. What else bears one may be of this order.
+        """
+        if not self._has_marked(found, question.order):
             return []
-        return [each for each in found if each is not None and self._field.whose(each, order)[1] is not None]
+        named = (each for each in found if each and self._field.whose(each, question.order)[1] is not None)
+        return [each for each in named if _is_older(each, question.since) or _is_over(each)]
 
     def _listed(self, since: datetime | None = None) -> "_List":
         """The latest payments, and whether they go back to then, a day at the least."""
@@ -271,6 +276,16 @@ class Mollie:
 
 def _decimals(currency: str) -> int:
     return 0 if currency in {"JPY", "ISK"} else 2
+
+
+def _is_over(payment: dict[str, Any]) -> bool:
+    """Whether it took nothing and never will."""
+    return answer_of(payment).state is ChargeState.NOT_CHARGED and word(payment, "status") != "open"
+
+
+def _is_older(payment: dict[str, Any], since: datetime | None) -> bool:
+    made = moment(payment, "createdAt")
+    return since is not None and made is not None and made < since
 
 
 def _nothing_found(question: Question, is_of_order: bool) -> Answer:

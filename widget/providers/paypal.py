@@ -71,6 +71,7 @@ class PayPal:
         "api_url": "Another base address than PayPal's own, such as a proxy's.",
     }
     FEED: ClassVar[StatusFeed | None] = StatusFeed("paypal", "https://www.paypal-status.com/api/v1/components")
+    TAKES_BY_LOOKING: ClassVar[bool] = True
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         client_id, secret = needed(config, self.SETTINGS, "client_id", "client_secret")

@@ -133,6 +133,7 @@ class ShopEndpoint:
         "links": "Optional: true when the shop's server makes payment pages, too.",
     }
     FEED: ClassVar[StatusFeed | None] = None
+    TAKES_BY_LOOKING: ClassVar[bool] = False
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         url, self._secret = needed(config, self.SETTINGS, "url", "secret")

@@ -169,8 +169,8 @@ def words_of(text: str) -> str:
 def hold(session: Session, ticket: Ticket) -> None:
     """Bring the ticket up to date and hold it until the transaction ends, so that two answers come one after another.
 
-    The order is held first, as a payment does, so that the two never wait for each other.
+    The order is held first, with every row of its number, as a payment does, so that the two never wait for each other.
     """
     if ticket.order_id:
-        orders.locked(session, ticket.order_id)
+        orders.locked_by_reference(session, session.get_one(Order, ticket.order_id))
     session.refresh(ticket, with_for_update=True)

@@ -48,6 +48,7 @@ class Stripe:
         "api_url": "Optional: another address than https://api.stripe.com.",
     }
     FEED: ClassVar[StatusFeed | None] = StatusFeed("stripe", "https://status.stripe.com/current/full")
+    TAKES_BY_LOOKING: ClassVar[bool] = False
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         (key,) = needed(config, self.SETTINGS, "secret_key")
@@ -62,8 +63,7 @@ class Stripe:
         known, found = self._known_by_id(question)
         self._add_searched(known, question)
         if self._is_marked(known, question.order):
-            # Then what a page has named under another number is not of this order: it still names an earlier one.
-            known = {name: each for name, each in known.items() if self._names(each, question.order) is None}
+            known = {name: each for name, each in known.items() if not self._is_stray(each, question)}
         if any(shapes.state_of(each) is not ChargeState.NOT_CHARGED for each in known.values()):
             return self._furthest(known, question.order)
         missed = [each for each in question.named if each.startswith(_ASKED_BY_ID) and each not in found]
@@ -172,6 +172,18 @@ class Stripe:
     def _names(self, intent: Thing, order: str) -> str | None:
         """What it names beside this order, where shops by custom write the order's number."""
         return shapes.whose(intent, order, self._order_keys)[1]
+
+    def _is_stray(self, intent: Thing, question: Question) -> bool:
+        """Whether a page still names the payment of an earlier order, at a shop that marks its payments.
+
+        It bears another number, and is older than this order or took nothing and never will. What else bears one may
+        be of this order under a number of its own.
+        """
+        if self._names(intent, question.order) is None:
+            return False
+        is_older = question.since is not None and shapes.is_before(intent, question.since)
+        is_over = shapes.state_of(intent) is ChargeState.NOT_CHARGED and not shapes.may_be_completed(intent)
+        return is_older or is_over
 
     def _furthest(self, known: Mapping[str, Thing], order: str) -> Answer:
         return shapes.furthest(known.values(), order, self._order_keys)

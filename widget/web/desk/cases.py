@@ -87,11 +87,11 @@ def let_page_go(reference: str) -> Response | Redirect:
         found = tickets.by_reference(session, reference, list(shops_of_agent(session)))
         key = payment_pages.key_of(session, found)
     # It may have been paid, or reserved, a moment ago.
-    step = cashier.look(services().database, services().pace, key).step if key is not None else None
+    looked = cashier.look(services().database, services().pace, key) if key is not None else None
     try:
         with services().database.write() as session:
             _shop, found = _held(session, reference)
-            said = payment_pages.let_go(session, found, request.form.get("hosted_id", ""), step)
+            said = payment_pages.let_go(session, found, request.form.get("hosted_id", ""), key, looked)
     except Refused as error:
         return _show(reference, error=error.detail, status_code=error.status)
     return _done(reference, said)

@@ -115,7 +115,7 @@ def open_pane(session: Session, shop: Shop, ticket: Ticket, now: datetime) -> Pa
         charge=words.charge_said(found.charge, order, profile.locale, now, is_part_paid=is_part_paid),
         paid=tuple(_paid(session, order, profile.locale)) if order else (),
         transfers=transfers.of_order(session, shop, order),
-        page=payment_pages.of_order(session, order, profile.locale, face),
+        page=payment_pages.of_ticket(session, ticket, profile.locale),
         conversation=_conversation(session, ticket, said),
         seen=max((message.id for message in said), default=0),
         mails=tuple(_mail(session, each) for each in followups.of(session, ticket)),

@@ -1,0 +1,100 @@
+"""A page whose link may take nothing any more: what it took is heard of, what it may still take is not asked for."""
+
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from tests.cast import PACE, Cast
+from tests.conftest import Clock
+from tests.test_other_tries import WAYS, ZAR, Fake, fakes, tried, two
+from widget import attempts, cashier, links, tickets
+from widget import clock as clocks
+from widget.cashier import Step
+from widget.database import Database
+from widget.orders import Order
+from widget.providers import Answer, ChargeState, GivenUp, Hosted
+from widget.web.desk import payment_pages
+
+__all__ = ["fakes", "two"]
+
+
+@pytest.fixture
+def link(database: Database, clock: Clock, fakes: dict[str, Fake], two: tuple[int, int]) -> str:
+    """The key of a link whose page is open at the provider."""
+    with database.write() as session:
+        attempt, shop, order = attempts.with_shop_and_order(session, two[1])
+        assert order is not None
+        key = links.link_for(session, shop, attempt, order, clock.now).key
+    assert cashier.take(database, PACE, key, WAYS).step is Step.GO
+    return key
+
+
+def revoke(database: Database, link: str, clock: Clock) -> None:
+    with database.write() as session:
+        links.revoke(links.by_key(session, link), clock.now)
+
+
+def test_what_a_page_took_that_cannot_be_closed_pays_the_order(
+    database: Database, clock: Clock, fakes: dict[str, Fake], link: str
+) -> None:
+    revoke(database, link, clock)
+    fakes["demo"].closes, fakes["demo"].page = False, Answer(ChargeState.CHARGED, ZAR, "page_1")
+
+    assert cashier.look(database, PACE, link).step is Step.DONE
+
+
+def test_a_page_that_cannot_be_closed_is_not_believed_to_take_nothing(
+    database: Database, clock: Clock, fakes: dict[str, Fake], link: str
+) -> None:
+    revoke(database, link, clock)
+    fakes["demo"].closes = False
+    assert cashier.look(database, PACE, link).step is Step.WAIT
+
+    fakes["demo"].closes = True
+    assert cashier.look(database, PACE, link).step is Step.OVER
+
+
+def test_a_page_is_not_looked_at_where_that_would_take_the_money(
+    database: Database, clock: Clock, fakes: dict[str, Fake], link: str
+) -> None:
+    revoke(database, link, clock)
+    fakes["demo"].closes, fakes["demo"].TAKES_BY_LOOKING = False, True
+    fakes["demo"].page = Answer(ChargeState.CHARGED, ZAR, "page_1")
+
+    assert cashier.look(database, PACE, link).step is Step.WAIT
+
+
+def test_a_window_that_opened_after_the_page_is_asked_about(
+    database: Database, clock: Clock, fakes: dict[str, Fake], link: str
+) -> None:
+    clock.forward(timedelta(minutes=5))
+    fakes["paypal"].left = GivenUp.CUSTOMER
+
+    assert cashier.take(database, PACE, link, WAYS).step is Step.CUSTOMER
+
+
+def test_a_link_whose_page_was_released_is_withdrawn(
+    database: Database, clock: Clock, fakes: dict[str, Fake], link: str
+) -> None:
+    fakes["demo"].closes, fakes["demo"].page = False, Answer(ChargeState.UNKNOWN)
+    with database.write() as session:
+        links.release(links.by_key(session, link), session.scalars(sa.select(Order)).one(), clock.now)
+
+    taking = cashier.look(database, PACE, link)
+    assert (taking.step, taking.why) == (Step.OVER, links.WITHDRAWN)
+
+
+def test_the_page_of_another_basket_is_shown_to_the_agent(database: Database) -> None:
+    now = clocks.now()
+    with database.write() as session:
+        cast = Cast(session)
+        one = tried(cast, is_signed=False, amount=124900, address="x")
+        other = tried(cast, is_signed=False, amount=99900, address="x")
+        _, shop, order = attempts.with_shop_and_order(session, other.id)
+        assert order is not None
+        link = links.link_for(session, shop, other, order, now)
+        links.keep_page(link, order, "demo", Hosted("page_1", "https://x.example/1", now - timedelta(hours=26)), now)
+        links.keep_for_money(link, order, now)
+        ticket, _ = tickets.open_for(session, shop, one, email="sam@example.com", words="Help", locale="en", now=now)
+        assert payment_pages.key_of(session, ticket) == link.key
