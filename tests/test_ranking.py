@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from sqlalchemy.orm import Session
 
 from tests.bench import month
+from tests.bench.losses import losses
 from tests.bench.month import as_the_rules_say, at_random, play, share, stalls_to_adapt
 from tests.bench.world import BEGIN, Change, Stuck, World, read, shipped
 from tests.bench.world import WORLDS as FOLDER
@@ -189,6 +190,14 @@ def world_before(world: World, given: list[Candidate]) -> list[str]:
     names = [each.offer for each in given]
     best = world.best(Stuck(BEGIN, "declined", "phone"))
     return sorted(names, key=lambda name: best.index(name) if name in best else len(best))
+
+
+def test_the_parts_of_a_loss_add_up_to_what_the_month_lost() -> None:
+    world = replace(read(FOLDER / "abrupt.toml"), days=11)
+    lost = losses(world, 1)
+    rows = play(world, 1, order)[month.LEARNED_AFTER_STALLS :]
+    assert lost
+    assert sum(sum(each.parts) for each in lost) == pytest.approx(sum(row.possible - row.recovered for row in rows))
 
 
 def test_every_world_can_be_played() -> None:
