@@ -130,6 +130,35 @@ def test_a_repair_is_believed_again() -> None:
     assert _believed(_taught("wwwwwwwwww", book=broken)) > 0.5
 
 
+def test_a_break_that_nobody_looked_at_for_a_week_is_no_longer_believed() -> None:
+    broken = _taught("f" * 15, book=_taught("wwf" * 60))
+    assert _believed(broken) < 0.3
+    assert _believed_after(timedelta(days=7), broken) > 0.5
+
+
+def test_a_break_that_goes_on_is_believed_again_at_the_next_look() -> None:
+    book = _taught("f" * 15, book=_taught("wwf" * 60))
+    for day in range(1, 8):
+        for _ in range(12):
+            book = learn(book, PHONE, Outcome.FAILED, NOW + timedelta(days=day))
+        assert belief(Candidate("", EVEN, tally_of(book, PHONE, NOW + timedelta(days=day)))).mean < 0.3
+
+
+def test_what_never_worked_is_not_taken_for_mended() -> None:
+    assert _believed_after(timedelta(days=4), _taught("f" * 40)) < 0.1
+
+
+def test_what_became_good_for_a_while_is_not_believed_to_have_broken_when_it_ends() -> None:
+    risen = _taught("w" * 25, book=_taught("wffff" * 30))
+    book = _taught("fffff" * 6, book=risen)
+    assert _believed(risen) > 0.7
+    assert _believed_after(timedelta(days=7), book) < 0.3
+
+
+def _believed_after(quiet: timedelta, book: Book) -> float:
+    return belief(Candidate("", EVEN, tally_of(book, PHONE, NOW + quiet))).mean
+
+
 def test_what_is_paid_late_is_no_break() -> None:
     book = _taught("wwf" * 40)
     for _ in range(40):
@@ -190,6 +219,11 @@ def world_before(world: World, given: list[Candidate]) -> list[str]:
     names = [each.offer for each in given]
     best = world.best(Stuck(BEGIN, "declined", "phone"))
     return sorted(names, key=lambda name: best.index(name) if name in best else len(best))
+
+
+def test_what_is_good_comes_to_lead_though_hardly_anybody_reads_beyond_the_first_offer() -> None:
+    world = read(FOLDER / "abrupt.toml")
+    assert share(play(world, 101, order), since=month.LEARNED_AFTER_STALLS) > month.AIM_SHARE
 
 
 def test_the_parts_of_a_loss_add_up_to_what_the_month_lost() -> None:
@@ -339,6 +373,21 @@ def test_a_shop_is_ranked_by_its_own_outcomes(cast: Cast, clock: Clock) -> None:
 def _ranked(cast: Cast, clock: Clock) -> list[str]:
     priors = dict.fromkeys(["retry", "method", "payment_link"], EVEN)
     return ranking.ranked(cast.session, cast.shop.id, *PHONE, priors, _luck(1), clock.now)
+
+
+def test_a_shop_remembers_what_worked_before_a_break(cast: Cast, clock: Clock) -> None:
+    for outcomes in ("wwf" * 20, "f" * 15):
+        for number, outcome in enumerate(outcomes):
+            attempt = _shown(cast, clock, f"D-{outcomes}-{number}")
+            _choose(cast, clock, attempt, OfferKind.METHOD)
+            if outcome == "w":
+                _pay(cast, clock, attempt)
+        clock.forward(timedelta(minutes=31))
+        while ranking.count_due(cast.session, clock.now):
+            pass
+    row = cast.session.scalars(sa.select(Tally).filter_by(offer="method", cause="wallet", device_class="phone")).one()
+    assert row.usual is not None
+    assert row.usual > 0.5 > row.worked / (row.worked + row.failed)
 
 
 def test_two_workers_count_each_outcome_once(database: Database, clock: Clock) -> None:

@@ -18,6 +18,8 @@ Place = tuple[str, str]  # cause, class of device
 REMEMBERED_OUTCOMES = 300
 # A quiet row forgets too: what was true two weeks ago counts half.
 HALF_LIFE = timedelta(days=14)
+# A sudden change is over sooner: half of them are by then. Who never tried again what broke would never know.
+CHANGE_HALF_LIFE = timedelta(days=2)
 # How many outcomes the own cell may borrow from each wider row: all devices, all causes, all of the shop.
 BORROWED = (10.0, 3.0, 2.0)
 # How often it is taken hangs on its words more than on the cause and the device, so more of it is borrowed.
@@ -34,6 +36,8 @@ _FRESH_OUTCOMES = 4.0
 # Of less evidence nobody can say that it has changed.
 _TESTED_FROM_OUTCOMES = 10.0
 _SURE = 0.02
+# So near to its usual share it works as usual.
+_AS_USUAL = 0.03
 
 # How shoppers read a list: after an offer that they pass by, and after one that did not help. Guesses; the order
 # hangs little on them.
@@ -89,19 +93,31 @@ class Memory:
     fall: float = 0.0
     rise: float = 0.0
     changed_at: datetime | None = None
+    # The share that worked before a sudden change, as long as that lasts.
+    usual: float | None = None
 
     @property
     def taken(self) -> float:
         return self.worked + self.failed
 
     def scaled(self, share: float) -> "Memory":
-        kept = {name: getattr(self, name) * share for name in ("worked", "failed", "passed", "late")}
-        return replace(self, **kept)
+        kept = (self.worked * share, self.failed * share, self.passed * share, self.late * share)
+        return Memory(*kept, self.fall, self.rise, self.changed_at, self.usual)
 
     def faded(self, now: datetime) -> "Memory":
         """As it counts at this moment."""
         age = now - self.changed_at if self.changed_at else timedelta()
-        return self.scaled(0.5 ** (age / HALF_LIFE)) if age > timedelta() else self
+        if age <= timedelta():
+            return self
+        return self._reverting(0.5 ** (age / CHANGE_HALF_LIFE)).scaled(0.5 ** (age / HALF_LIFE))
+
+    def _reverting(self, lasts: float) -> "Memory":
+        """As it counts when a change lasts this likely, and else is over, so that it works as usual again."""
+        if self.usual is None:
+            return self
+        worked = self.worked * lasts + self.taken * self.usual * (1 - lasts)
+        is_over = abs(worked - self.taken * self.usual) < _AS_USUAL * self.taken
+        return replace(self, worked=worked, failed=self.taken - worked, usual=None if is_over else self.usual)
 
 
 _NOTHING = Memory()
@@ -253,7 +269,17 @@ def _changed(memory: Memory, is_fall: bool) -> Memory:
     known = Beta(memory.worked + 0.5, memory.failed + 0.5)
     share = _fallen(known) if is_fall else _risen(known)
     left = memory.scaled(min(1.0, _FRESH_OUTCOMES / memory.taken) if memory.taken else 1.0)
-    return replace(left, worked=left.taken * share, failed=left.taken * (1 - share), fall=0.0, rise=0.0)
+    worked = left.taken * share
+    usual = _usual(memory.usual, known.mean, is_fall)
+    return replace(left, worked=worked, failed=left.taken - worked, fall=0.0, rise=0.0, usual=usual)
+
+
+def _usual(usual: float | None, known: float, is_fall: bool) -> float | None:
+    """What a change leaves to come back to: the share before it, and nothing once it has come back."""
+    if usual is None:
+        return known
+    has_come_back = usual < known if is_fall else usual > known
+    return None if has_come_back else usual
 
 
 def _fallen(expected: Beta) -> float:

@@ -39,7 +39,8 @@ _BATCH = 200
 class Tally(Base):
     """What became of one kind of offer for one cause and device class; older outcomes weigh less.
 
-    "" as cause or device class is the row of all of them. `fall` and `rise` are Page's test for a change.
+    "" as cause or device class is the row of all of them. `fall` and `rise` are Page's test for a change, and `usual`
+    is the share that worked before one, as long as it lasts.
     """
 
     __tablename__ = "tallies"
@@ -58,6 +59,7 @@ class Tally(Base):
     late: Mapped[float] = mapped_column(sa.Double(), default=0.0)
     fall: Mapped[float] = mapped_column(sa.Double(), default=0.0)
     rise: Mapped[float] = mapped_column(sa.Double(), default=0.0)
+    usual: Mapped[float | None] = mapped_column(sa.Double())
     changed_at: Mapped[Instant]
 
     __table_args__ = (sa.UniqueConstraint("shop_id", "cause", "device_class", "offer"),)
@@ -68,7 +70,8 @@ class Tally(Base):
 
     @property
     def memory(self) -> Memory:
-        return Memory(self.worked, self.failed, self.passed, self.late, self.fall, self.rise, self.changed_at)
+        counts = self.worked, self.failed, self.passed, self.late
+        return Memory(*counts, self.fall, self.rise, self.changed_at, self.usual)
 
 
 @dataclass(frozen=True, slots=True, order=True)
