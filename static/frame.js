@@ -131,7 +131,8 @@ const TOLD = {
   frozen: ({ keys }) => freeze(keys.includes(shown.attempt.key) ? shown.attempt.key : keys[0]),
 };
 
-start();
+// Not at once: WebKit runs this script while a sheet is still on its way, and we look for the sheet. The host speaks later.
+addEventListener("load", start);
 
 function start() {
   // Without its sheet, what the frame shows is no pill: the host never hears of it and keeps it unseen.

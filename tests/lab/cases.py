@@ -37,9 +37,9 @@ class Case(BaseModel):
     shows: Literal["asks", "frozen", "nothing"] = "asks"
     engines: tuple[str, ...] = ENGINES
     except_: dict[str, str] = Field(default_factory=dict, alias="except")
-    # Where Unjam comes from: its own address, through the lab with its clock shifted, another port of the shop's host,
-    # or the shop's own origin.
-    served: Literal["elsewhere", "shifted", "sibling", "own"] = "elsewhere"
+    # Where Unjam comes from: its own address, through the lab with its clock shifted or with a sheet that comes late,
+    # another port of the shop's host, or the shop's own origin.
+    served: Literal["elsewhere", "shifted", "late", "sibling", "own"] = "elsewhere"
     is_unscaled: bool = False
     deadlines: dict[str, float] = Field(default_factory=dict)
     tag: dict[str, str | bool] = Field(default_factory=dict)

@@ -129,7 +129,9 @@ class Lab:
         return None
 
     def _served(self, case: Case, shop: str) -> str:
-        return {"elsewhere": self.unjam, "sibling": self.unjam, "shifted": self.provider, "own": shop}[case.served]
+        late = f"http://{server.LATE_HOST}:{self.port}"
+        unjam = {"elsewhere": self.unjam, "sibling": self.unjam, "shifted": self.provider, "late": late, "own": shop}
+        return unjam[case.served]
 
     def _tag(self, case: Case, run: str, unjam: str) -> dict[str, str | bool]:
         site = site_of(case)
@@ -161,7 +163,7 @@ def running_lab(database_url: str, folder: Path) -> Iterator[Lab]:
     secrets = _add_shops(database, port)
     log = folder / "unjam.log"
     lab = Lab(database, unjam_port, port, secrets, log)
-    servers = server.serve(lab, ["127.0.0.1", *(host_of(slot) for slot in range(SLOTS))])
+    servers = server.serve(lab, ["127.0.0.1", server.LATE_HOST, *(host_of(slot) for slot in range(SLOTS))])
     unjam = _start_unjam(database_url, lab)
     try:
         yield lab

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 HANGS_SECONDS = 90
 CLOCK_SHIFT_MS = 10 * 60 * 1000
+# From here, Unjam's sheet for the frame comes long after its script.
+LATE_HOST = "127.0.0.9"
+_LATE_SECONDS = 1
 _HERE = Path(__file__).parent
 _DONE = "<!doctype html><title>{title}</title><p>{text}</p>"
 # What of Unjam the lab passes on when it plays the shop's own origin or a shifted clock.
@@ -171,6 +174,8 @@ class Handler(BaseHTTPRequestHandler):
     def _pass_on(self) -> None:
         """Ask Unjam, as a reverse proxy of the shop would; on `localhost` with the clock that the case asks for."""
         lab = self.server.lab
+        if self.server.host == LATE_HOST and self.path.startswith("/static/frame.css"):
+            time.sleep(_LATE_SECONDS)
         connection = http.client.HTTPConnection("127.0.0.1", lab.unjam_port, timeout=30)
         given = {
             name: value
