@@ -11,7 +11,8 @@ from _pytest.mark import ParameterSet
 from tests.engines.tab import Launcher
 from tests.lab.cases import ENGINES, Case, corpus
 from tests.lab.lab import Lab
-from tests.lab.runs import Result, play
+from tests.lab.playing import play
+from tests.lab.runs import Result
 from widget.stalls import StallKind
 
 _TOGETHER = 16

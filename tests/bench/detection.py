@@ -16,7 +16,8 @@ from tests.engines.tab import Launcher
 from tests.engines.webkit import WebKit
 from tests.lab.cases import Case, corpus
 from tests.lab.lab import Lab, running_lab
-from tests.lab.runs import Result, play
+from tests.lab.playing import play
+from tests.lab.runs import Result
 from widget import migrations
 
 RUNS = 500

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.engines import families
-from tests.engines.tab import Conditions, NotPossible, Tab
+from tests.engines.tab import Conditions, Gone, NotPossible, Tab
 from tests.engines.w3c import Refused, W3cTab, Windows, decoded
 from tests.processes import free_port
 
@@ -177,7 +177,7 @@ class Marionette:
             self._socket.sendall(b"%d:%s" % (len(message), message))
             _, _, error, result = self._receive()
         except OSError as trouble:
-            raise Refused("gone", f"{type(trouble).__name__} at {command}") from trouble
+            raise Gone(f"Firefox: {type(trouble).__name__} at {command}") from trouble
         if error:
             raise Refused(error["error"], error["message"])
         return result
@@ -191,7 +191,7 @@ class Marionette:
         while not length.endswith(b":"):
             byte = self._file.read(1)
             if not byte:
-                raise Refused("gone", "Firefox ended")
+                raise Gone("Firefox ended")
             length += byte
         return decoded(self._file.read(int(length[:-1])))
 

@@ -18,6 +18,10 @@ class NotPossible(Exception):
     """This engine's driver cannot do it; the text says why."""
 
 
+class Gone(Exception):
+    """The browser or its driver has ended or does not answer. None of its tabs can be used any more."""
+
+
 @dataclass(frozen=True)
 class Conditions:
     """What is special about a browser from its start. Tabs of equal conditions may share one browser."""

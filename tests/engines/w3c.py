@@ -21,7 +21,7 @@ class Refused(Exception):
 
 
 class Wire(Protocol):
-    """Sends one command by its Marionette name and waits for the answer. Raises Refused."""
+    """Sends one command by its Marionette name and waits for the answer. Raises Refused and Gone."""
 
     def say(self, command: str, **parameters: Any) -> Any: ...
 

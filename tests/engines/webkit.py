@@ -12,7 +12,7 @@ from typing import Any
 import urllib3
 
 from tests.engines import families
-from tests.engines.tab import HIDDEN, Conditions, NotPossible, Tab
+from tests.engines.tab import HIDDEN, Conditions, Gone, NotPossible, Tab
 from tests.engines.w3c import Refused, W3cTab, Windows
 from tests.processes import free_port
 
@@ -152,7 +152,7 @@ class Session:
         try:
             answer = self._pool.request(method, self._base + path, json=body if method == "POST" else None)
         except urllib3.exceptions.HTTPError as trouble:
-            raise Refused("gone", f"{type(trouble).__name__} at {path}") from trouble
+            raise Gone(f"WebKit: {type(trouble).__name__} at {path}") from trouble
         value = answer.json()["value"]
         if answer.status >= 400:
             raise Refused(value["error"], value.get("message", ""))

@@ -1,26 +1,22 @@
-"""Runs of cases in real browsers, several at a time: each is a generator that yields whenever it has to wait."""
+"""A run of a case in a real browser: a generator that yields whenever it has to wait, so that others can go on."""
 
 import contextlib
-import random
 import time
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from playwright.sync_api import Error as PlaywrightError
 
-from tests.engines import Conditions, Engine, NotPossible, Tab
-from tests.engines.tab import Launcher
+from tests.engines import Engine, Gone, NotPossible, Tab
 from tests.engines.w3c import Refused
 from tests.lab.cases import Case
-from tests.lab.lab import SCALED, SLOTS, Lab, Seen
+from tests.lab.lab import SCALED, Lab, Seen
 from widget.deadlines import SHIPPED
 
 Waiting = Generator[None, None, None]
 _TROUBLE = (Refused, PlaywrightError, NotPossible)
 
-# Between two looks of a run that waits.
-_LOOKS_EVERY_SECONDS = 0.05
 _ARMED_WITHIN_SECONDS = 20
 _UNTIL_WITHIN_SECONDS = 20
 # How much later than it should be a stall is still waited for, to say how late it was.
@@ -31,8 +27,6 @@ _EARLIEST_SECONDS = -0.25
 _PULSE_SECONDS = 4.5
 _FROZEN_FOR_SECONDS = 5
 _PILL = "return document.querySelector('#pill-text').textContent.trim()"
-# WebKit opens at most 17 connections in all, and requests that hang hold theirs.
-_AT_ONCE = {"chromium": 8, "firefox": SLOTS, "webkit": 6}
 _CALM = "Payment help"
 _ARMED = "return document.readyState === 'complete' && document.querySelector('#pill').offsetHeight > 0"
 
@@ -75,6 +69,7 @@ class Run:
     zero: float = field(init=False, default=0)
     other: Tab | None = field(init=False, default=None)
     opened: list[Tab] = field(init=False, default_factory=list)
+    is_browser_gone: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
         self.result = Result(self.case.id, str(self.case.kind or "healthy"), self.engine.name, self.name)
@@ -86,7 +81,10 @@ class Run:
             yield from self._steps()
             yield from self._look() if self.case.kind else self._watch()
         except _TROUBLE as error:
-            self.result.problems.append(f"{type(error).__name__}: {error}"[:400])
+            self._stumble(error)
+        except Gone as error:
+            self.is_browser_gone = True
+            self._stumble(error)
         finally:
             self._leave()
 
@@ -199,9 +197,14 @@ class Run:
         if false:
             self.result.problems.append(f"cried wolf: {false} with {self.values}")
 
+    def _stumble(self, error: Exception) -> None:
+        self.result.problems.append(f"{type(error).__name__}: {error}"[:400])
+
     def _leave(self) -> None:
+        if self.is_browser_gone:
+            return
         for tab in self.opened:
-            with contextlib.suppress(*_TROUBLE):
+            with contextlib.suppress(*_TROUBLE, Gone):
                 tab.close()
 
     def _filled(self, step: str) -> str:
@@ -311,60 +314,3 @@ def pause(seconds: float) -> Waiting:
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         yield
-
-
-def play(
-    lab: Lab, launch: Launcher, engine: str, cases: Iterable[Case], seed: int = 0, at_once: int | None = None
-) -> list[Result]:
-    """Run these cases, those of the same conditions in one browser and several at a time."""
-    at_once = at_once or _AT_ONCE[engine]
-    groups: dict[Conditions, list[Case]] = {}
-    results: list[Result] = []
-    for number, case in enumerate(cases):
-        if case.alone:
-            results += _play_together(lab, launch, case.conditions, [(case, seed + number)], 1)
-        else:
-            groups.setdefault(case.conditions, []).append(case)
-    for conditions, members in groups.items():
-        results += _play_together(
-            lab, launch, conditions, [(case, seed + number) for number, case in enumerate(members)], at_once
-        )
-    return results
-
-
-def _play_together(
-    lab: Lab, launch: Launcher, conditions: Conditions, cases: Sequence[tuple[Case, int]], at_once: int
-) -> list[Result]:
-    engine = launch(conditions)
-    try:
-        waiting = [(case, seed) for case, seed in cases]
-        free, going, done = list(range(at_once)), list[tuple[Run, Waiting]](), list[Result]()
-        while waiting or going:
-            while waiting and free:
-                case, seed = waiting.pop(0)
-                run = _run(lab, case, engine, free.pop(0), seed)
-                going.append((run, run.play()))
-            for run, playing in list(going):
-                if _is_over(playing):
-                    going.remove((run, playing))
-                    free.append(run.slot)
-                    done.append(run.result)
-            time.sleep(_LOOKS_EVERY_SECONDS / 2)
-        return done
-    finally:
-        engine.stop()
-
-
-def _is_over(playing: Waiting) -> bool:
-    """Let it go on until it waits again."""
-    try:
-        next(playing)
-    except StopIteration:
-        return True
-    return False
-
-
-def _run(lab: Lab, case: Case, engine: Engine, slot: int, seed: int) -> Run:
-    chance = random.Random(f"{case.id} {engine.name} {seed}")  # noqa: S311  # chance that can be repeated
-    values = {name: f"{chance.uniform(low, high):.3f}" for name, (low, high) in case.ranges.items()}
-    return Run(lab, case, engine, slot, f"{case.id}.{engine.name}.{seed}.{time.monotonic_ns() % 10**8}", values)
