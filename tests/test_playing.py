@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.engines import Conditions, Gone
+from tests.engines import Conditions, Gone, NotPossible
+from tests.engines.webkit import WebKit
 from tests.lab.cases import Case
 from tests.lab.lab import Lab
 from tests.lab.playing import play
@@ -61,3 +62,8 @@ def test_a_browser_that_does_not_answer_is_replaced_and_fells_no_other_case(lab:
     assert {result.case: result.problems for result in results} == {"first": [], "breaks": ["Gone: broken"], "last": []}
     assert len(browsers) == 2
     assert browsers[1].opened == (["last"] if at_once == 1 else ["first", "last"])
+
+
+def test_webkit_is_not_quietly_played_under_its_own_name() -> None:
+    with pytest.raises(NotPossible, match="FBAN"):
+        WebKit(Conditions(user_agent="Mozilla/5.0 (iPhone) [FBAN/FBIOS]"))

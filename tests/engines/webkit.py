@@ -68,6 +68,8 @@ class WebKit:
             )
         self._session = Session(self._port, self._process, _options(conditions))
         self._windows = Windows(self._session)
+        if conditions.user_agent:
+            self._insist_on(conditions.user_agent)
 
     def tab(self) -> "WebKitTab":
         return WebKitTab(self._windows, self._windows.make(), self._process.pid)
@@ -90,6 +92,13 @@ class WebKit:
             self.kill()
         self._session.close()
         shutil.rmtree(self._home, ignore_errors=True)
+
+    def _insist_on(self, user_agent: str) -> None:
+        """WebKitGTK keeps its own name, in silence, when given one that is not products and comments (RFC 9110)."""
+        said = self._session.say("WebDriver:ExecuteScript", script="return navigator.userAgent", args=[])
+        if said != user_agent:
+            self.stop()
+            raise NotPossible(f"WebKitGTK does not take this user agent: {user_agent}")
 
     def _browser(self) -> list[int]:
         """The browser without the screen, whose end would be the end of it too."""
