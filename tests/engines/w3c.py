@@ -77,12 +77,9 @@ class W3cTab:
 
     def click(self, css: str, times: int = 1) -> None:
         self._on_page()
-        element = self._find(css)
-        if times == 1:
-            self._say("WebDriver:ElementClick", id=element)
-        else:
-            # One command for all: between two, a driver may wait for what the first click began.
-            self._say("WebDriver:PerformActions", actions=[_presses(element, times)])
+        # Not ElementClick: a driver may wait there for what the click begins, and Firefox's leaves an `unload` listener
+        # on the page, which then never comes back as it was left.
+        self._say("WebDriver:PerformActions", actions=[_presses(self._find(css), times)])
 
     def type(self, css: str, text: str) -> None:
         self._on_page()
