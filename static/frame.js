@@ -103,9 +103,9 @@ const HEARD = {
     reportFacts(key);
     stuck();
   },
-  over({ key, outcome }) {
+  paid({ key }) {
     const about = known.get(key);
-    if (!about || outcome !== "paid") return;
+    if (!about) return;
     about.isPaid = true;
     if (about === shown) calm();
     // An open panel must not go on offering ways to pay.

@@ -417,6 +417,15 @@ def test_a_goodbye_says_where_it_was(page: Page, lab: Lab) -> None:
     assert (left["stage"], "stays" in left) == ("submitted", False)
 
 
+def test_a_page_that_is_left_tells_its_frame_nothing_as_firefox_would_forget_it(page: Page, lab: Lab) -> None:
+    frame = lab.open(page)
+    begin(page, lab)
+    page.evaluate("dispatchEvent(new PageTransitionEvent('pagehide', {persisted: true}))")
+    page.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', {persisted: true}))")
+    frame.wait_for_function("heard.filter(({type}) => type === 'stage').length === 2")
+    assert frame.evaluate("heard.map(({type}) => type)") == ["attempt", "attempt", "stage", "stage"]
+
+
 def test_a_page_from_memory_goes_on_with_its_attempt(page: Page, lab: Lab) -> None:
     frame = lab.open(page)
     begin(page, lab)

@@ -71,7 +71,7 @@ host.end = (key) => {
   clearInterval(host.timer);
   host.keys = [];
   host.beat();
-  host.say("over", { key, outcome: "paid" });
+  host.say("paid", { key });
 };
 host.silence = () => clearInterval(host.timer);
 host.freeze = (ms) => setTimeout(() => {

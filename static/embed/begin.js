@@ -184,6 +184,7 @@ export function settle(order) {
     const own = attempt.context.order?.order;
     if (order && own && own !== order) return;
     close(attempt, "paid");
+    post("paid", { key: attempt.context.key });
     forget();
   });
 }
@@ -223,7 +224,6 @@ function close(attempt, outcome) {
   // Somebody who left may come back, so only the others are the end.
   attempt.isOver = outcome !== "left";
   running.delete(attempt);
-  post("over", { key: attempt.context.key, outcome });
 }
 
 /** Tell the shop. @param {Attempt} attempt @param {string} kind @param {string} [stage] */

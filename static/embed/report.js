@@ -31,7 +31,8 @@ export function report(attempt, name, data = {}, at = now()) {
   attempt.pending.push({ seq: attempt.seq++, at: at - attempt.beganAt, name, data });
   if (!unsent.size) queueMicrotask(flush);
   unsent.add(attempt);
-  post(name, { key: attempt.context.key, ...data });
+  // Firefox does not keep a page that was left in memory when its frame is told something then.
+  if (name !== "left") post(name, { key: attempt.context.key, ...data });
 }
 
 /** Send what is waiting, unless the browser knows that it is offline. */
