@@ -18,7 +18,7 @@ demo: $(VENV)/.runs ## Start everything on this machine, with a demo shop to bre
 test: system $(VENV)/.tests ## Run all tests (ARGS="-k word" for some)
 	$(BIN)/python -m pytest $(ARGS)
 
-test-engines: system $(VENV)/.tests ## Play the corpus and the freezes in Firefox and WebKit too
+test-engines: system $(VENV)/.tests ## Play the corpus in Firefox and WebKit too, in a quarter of an hour
 	UNJAM_TESTS_ENGINES=all $(BIN)/python -m pytest tests/test_corpus.py tests/test_freeze.py $(ARGS)
 
 check: $(VENV)/.tests ## Check format, lint, types and templates
