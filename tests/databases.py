@@ -1,4 +1,8 @@
-"""Databases for tests: migrated and empty, one for each test, on SQLite and on PostgreSQL."""
+"""Databases for tests: migrated and empty at the start of each, on SQLite and on PostgreSQL.
+
+A test gets a file of its own on SQLite. On PostgreSQL the tests of a worker use one database in turn, which is
+emptied in between; a test that changes the schema thereby uses it up, and the next one gets a new one.
+"""
 
 import os
 import shutil
@@ -11,7 +15,9 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
+from tests.cleared import Cleared, add_tools
 from tests.cluster import FOR_TESTS, Cluster, prepared
+from tests.reopened import reopened
 from widget import migrations
 from widget.database import Database
 
@@ -61,6 +67,7 @@ def _postgresql_template(running_cluster: Cluster) -> str:
         if not migrated.exists():
             _execute(running_cluster, f'CREATE DATABASE "{_TEMPLATE}"')
             migrations.upgrade(running_cluster.url(_TEMPLATE))
+            add_tools(plain(running_cluster.url(_TEMPLATE)))
             migrated.touch()
     return _TEMPLATE
 
@@ -72,12 +79,41 @@ def sqlite_url(_sqlite_template: Path, tmp_path: Path) -> str:
     return f"sqlite:///{copy}"
 
 
+class Turns:
+    """The PostgreSQL database of this worker."""
+
+    def __init__(self, cluster: Cluster, template: str) -> None:
+        self._cluster, self._template = cluster, template
+        self._name = ""
+        self._cleared: Cleared | None = None
+
+    def take(self) -> str:
+        """The address of the database, which is as if it were new."""
+        if self._cleared is not None and not self._cleared.clear():
+            self.drop()
+        if self._cleared is None:
+            self._name = f"test_{uuid.uuid4().hex}"
+            _execute(self._cluster, f'CREATE DATABASE "{self._name}" TEMPLATE "{self._template}"')
+            self._cleared = Cleared(plain(self._cluster.url(self._name)))
+        return self._cluster.url(self._name)
+
+    def drop(self) -> None:
+        if self._cleared is not None:
+            self._cleared.close()
+            self._cleared = None
+            _execute(self._cluster, f'DROP DATABASE "{self._name}" WITH (FORCE)')
+
+
+@pytest.fixture(scope="session")
+def turns(_postgresql_template: str, running_cluster: Cluster) -> Iterator[Turns]:
+    turns = Turns(running_cluster, _postgresql_template)
+    yield turns
+    turns.drop()
+
+
 @pytest.fixture
-def postgresql_url(_postgresql_template: str, running_cluster: Cluster) -> Iterator[str]:
-    name = f"test_{uuid.uuid4().hex}"
-    _execute(running_cluster, f'CREATE DATABASE "{name}" TEMPLATE "{_postgresql_template}"')
-    yield running_cluster.url(name)
-    _execute(running_cluster, f'DROP DATABASE "{name}" WITH (FORCE)')
+def postgresql_url(turns: Turns) -> str:
+    return turns.take()
 
 
 @pytest.fixture
@@ -99,26 +135,27 @@ def database_url(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def database(database_url: str) -> Iterator[Database]:
     """An empty, migrated database. The test runs on both kinds."""
-    yield from _opened(database_url)
+    with reopened(database_url) as database:
+        yield database
 
 
 @pytest.fixture
 def sqlite_database(sqlite_url: str) -> Iterator[Database]:
-    yield from _opened(sqlite_url)
+    with reopened(sqlite_url) as database:
+        yield database
 
 
 @pytest.fixture
 def postgresql_database(postgresql_url: str) -> Iterator[Database]:
-    yield from _opened(postgresql_url)
-
-
-def _opened(url: str) -> Iterator[Database]:
-    database = Database(url)
-    yield database
-    database.dispose()
+    with reopened(postgresql_url) as database:
+        yield database
 
 
 def _execute(cluster: Cluster, statement: str) -> None:
-    address = sa.make_url(cluster.url("postgres")).set(drivername="postgresql").render_as_string(hide_password=False)
-    with psycopg.connect(address, autocommit=True) as connection:
+    with psycopg.connect(plain(cluster.url("postgres")), autocommit=True) as connection:
         connection.execute(statement.encode())
+
+
+def plain(url: str) -> str:
+    """The same address for psycopg without SQLAlchemy."""
+    return sa.make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
