@@ -1,14 +1,39 @@
 """Our web application for tests, in this process. `tests.processes` starts real ones."""
 
 import os
+from collections.abc import Iterator
+from types import CodeType
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from jinja2 import BytecodeCache
+from jinja2.bccache import Bucket
 
 from widget.database import Database
 from widget.settings import Settings
 from widget.web.app import create_app
+
+
+class _Compiled(BytecodeCache):
+    """What templates were compiled to, for all the applications of this process."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str], CodeType] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        bucket.code = self._known.get((bucket.key, bucket.checksum))
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        if bucket.code is not None:
+            self._known[bucket.key, bucket.checksum] = bucket.code
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _templates_are_compiled_once() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Flask, "jinja_options", {"bytecode_cache": _Compiled()})
+        yield
 
 
 @pytest.fixture
