@@ -11,6 +11,7 @@ import widget.clock
 
 pytest_plugins = [
     "tests.databases",
+    "tests.processes",
     "tests.applications",
     "tests.mailserver",
     "tests.browsers",

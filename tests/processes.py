@@ -1,5 +1,6 @@
 """Real processes of ours for tests: a server or a worker in a process group of its own, to be killed without mercy."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -8,10 +9,13 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
 import pytest
+
+from tests.forking import Forked, Mother
 
 STARTS_WITHIN_SECONDS = 60
 
@@ -26,7 +30,7 @@ def free_port() -> int:
 class Running:
     """`unjam …` in a process group of its own. What it prints goes to `log`."""
 
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | Forked
     log: Path
     port: int | None = None
 
@@ -36,7 +40,8 @@ class Running:
 
     def kill(self) -> None:
         """kill -9 the whole group, as a power cut or the kernel would."""
-        os.killpg(self.process.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
     def stop(self) -> int:
@@ -51,18 +56,46 @@ class Running:
 
 def start(*command: str, env: Mapping[str, str], log: Path, port: int | None = None) -> Running:
     """Start `unjam` with these words; with a port, wait until it answers there."""
-    own = {name: value for name, value in os.environ.items() if not name.startswith("UNJAM_")}
+    with log.open("ab") as output:
+        process = _mother().fork(_with_port(command, port), _environment(env), output)
+    return _started(Running(process, log, port))
+
+
+def start_afresh(*command: str, env: Mapping[str, str], log: Path, port: int | None = None) -> Running:
+    """The same as a person would do it: a new Python, which imports everything first."""
     with log.open("ab") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "widget.cli", *command, *(("--port", str(port)) if port else ())],
-            env=own | dict(env),
+            [sys.executable, "-m", "widget.cli", *_with_port(command, port)],
+            env=_environment(env),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
             start_new_session=True,
         )
-    running = Running(process, log, port)
-    if port is not None:
+    return _started(Running(process, log, port))
+
+
+def pytest_unconfigure() -> None:
+    if _mother.cache_info().currsize:
+        _mother().end()
+        _mother.cache_clear()
+
+
+@cache
+def _mother() -> Mother:
+    return Mother()
+
+
+def _with_port(command: tuple[str, ...], port: int | None) -> tuple[str, ...]:
+    return (*command, "--port", str(port)) if port else command
+
+
+def _environment(env: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("UNJAM_")} | dict(env)
+
+
+def _started(running: Running) -> Running:
+    if running.port is not None:
         _wait_until_it_answers(running)
     return running
 

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from playwright.sync_api import Browser
 
 from tests.cast import PACE, Cast
-from tests.processes import Running, free_port, start
+from tests.processes import Running, free_port, start_afresh
 from widget import clock, digest, migrations, shops
 from widget.attempts import Attempt
 from widget.beacons import Arrival, Beacon, accept, parse
@@ -95,7 +95,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Runnin
         "UNJAM_PUBLIC_URL": f"http://localhost:{port}",
     }
     migrations.upgrade(env["UNJAM_DATABASE_URL"])
-    unjam = start("serve", env=env, log=folder / "unjam.log", port=port)
+    unjam = start_afresh("serve", env=env, log=folder / "unjam.log", port=port)
     yield unjam, env
     unjam.kill()
 

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from tests.lab import pages, server
 from tests.lab.cases import Case, everything
-from tests.processes import Running, free_port, start
+from tests.processes import Running, free_port, start_afresh
 from widget import clock, shops
 from widget.attempts import Attempt
 from widget.beacons import Beacon
@@ -186,7 +186,7 @@ def _start_unjam(database_url: str, lab: Lab) -> Running:
         "UNJAM_SMTP_PORT": "1",
         "UNJAM_SMTP_SECURITY": "none",
     }
-    return start("serve", env=env, log=lab.log, port=lab.unjam_port)
+    return start_afresh("serve", env=env, log=lab.log, port=lab.unjam_port)
 
 
 def _add_shops(database: Database, port: int) -> dict[str, str]:
