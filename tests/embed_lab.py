@@ -125,7 +125,7 @@ class Lab:
 def lab() -> Iterator[Lab]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), _handler_for(lambda: made))
     made = Lab(server.server_port)
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
     yield made
     made.released.set()
     server.shutdown()

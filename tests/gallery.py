@@ -128,7 +128,7 @@ def world(database: Database, provider: FakeProvider) -> Iterator[World]:
     )
     app = create_app(settings, database)
     server.app = app
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     made = World(database, provider, base, app)
     try:

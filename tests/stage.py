@@ -107,5 +107,5 @@ def _shop(database: Database, unjam_url: str, folder: Path) -> tuple[BaseWSGISer
         store_path=folder / "shop.sqlite",
     )
     server = make_server("127.0.0.1", port, create_shop(config), threaded=True)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
     return server, config

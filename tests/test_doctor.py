@@ -122,7 +122,7 @@ def shop(installed: tuple[Running, dict[str, str]]) -> Iterator[Shop]:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
     shop.url = f"http://127.0.0.1:{server.server_port}"
     yield shop
     server.shutdown()

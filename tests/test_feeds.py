@@ -93,7 +93,7 @@ class StatusPage:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_port}/summary.json"
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
 
     def says(self, answer: Any, etag: str = '"1"') -> None:
         self.status, self.body, self.headers = 200, json.dumps(answer).encode(), {"ETag": etag}

@@ -146,7 +146,7 @@ def unjam(settings: Settings, database: Database, open_page: OpenPage) -> Iterat
     watched = watched_by(unjam, app)
     servers = [make_server("127.0.0.1", each, watched, threaded=True) for each in (port, shop_port)]
     for server in servers:
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
     yield unjam
     for server in servers:
         server.shutdown()

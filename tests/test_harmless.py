@@ -35,7 +35,7 @@ def open_shop(tmp_path: Path) -> Iterator[OpenShop]:
                 return response
 
         server = make_server("127.0.0.1", port, shop, threaded=True)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
         servers.append((server, shop))
         return url
 
@@ -65,7 +65,7 @@ def unjam_that_answers() -> Iterator[Callable[[int, str, bytes], str]]:
                 pass
 
         server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
         servers.append(server)
         return f"http://localhost:{server.server_port}"
 

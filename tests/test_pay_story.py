@@ -56,7 +56,7 @@ def scene(sqlite_database: Database, sqlite_url: str, monkeypatch: pytest.Monkey
         attempt.provider = "stripe"
         key = links.link_for(session, cast.shop, attempt, cast.order(), clock.now()).key
     server = make_server("127.0.0.1", port, app, threaded=True)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
     yield Scene(app, url, stripe, sqlite_database, key)
     server.shutdown()
     server.server_close()

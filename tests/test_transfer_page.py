@@ -99,7 +99,7 @@ def shop(request: Any, settings: Settings, database: Database, provider: FakePro
         order.currency = attempt.currency = currency
         path = Addresses("", Tokens(settings.signing_key)).help(attempt)
         made = Shop(url, path.removeprefix(url), database, order.id)
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
     yield made
     server.shutdown()
     server.server_close()

@@ -47,7 +47,7 @@ def serve(lab: "Lab", hosts: list[str]) -> list[Server]:
     for host in hosts:
         server = Server((host, lab.port), Handler)
         server.lab, server.host = lab, host
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
         servers.append(server)
     return servers
 
