@@ -8,6 +8,7 @@ nothing again. `tests.processes.start_afresh` does it the real way.
 import importlib
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -101,9 +102,19 @@ def _watch(request: bytes, teller: int, log: int) -> NoReturn:
         _become(**json.loads(request))
     os.setpgid(child, child)
     os.write(teller, str(child).encode())
+    _kill_when_nobody_listens(child, teller)
     _, status = os.waitpid(child, 0)
     os.write(teller, str(os.waitstatus_to_exitcode(status)).encode())
     os._exit(0)
+
+
+def _kill_when_nobody_listens(child: int, teller: int) -> None:
+    """Return when it has ended; where the run of tests is over or was killed, see to that."""
+    poll, ended = select.poll(), os.pidfd_open(child)
+    poll.register(ended, select.POLLIN)
+    poll.register(teller, select.POLLHUP)
+    if ended not in dict(poll.poll()):
+        os.killpg(child, signal.SIGKILL)
 
 
 def _become(command: list[str], env: dict[str, str], folder: str) -> NoReturn:
