@@ -51,3 +51,8 @@ class FakeApplePaySession extends EventTarget {
 
 // A driver may run its scripts beside the page's, where only what is on the window is seen.
 Object.assign(window, { $, seen });
+// When Unjam's frame had loaded, which brings the deadlines: a provider's script is waited for from then on.
+new MutationObserver(() => {
+  for (const frame of document.querySelectorAll("iframe:not(.bank)"))
+    frame.addEventListener("load", () => { window.armedAt ||= Date.now(); });
+}).observe(document, { childList: true, subtree: true });

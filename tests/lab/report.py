@@ -11,9 +11,9 @@ _HEALTHY = "healthy"
 def table(results: Iterable[Result]) -> str:
     told = list(results)
     kinds = sorted({result.kind for result in told} - {_HEALTHY})
-    lines = [f"{'kind':16}" + "".join(f"{engine:>30}" for engine in ENGINES)]
-    lines.append(" " * 16 + f"{'found  slowest  kind right':>30}" * len(ENGINES))
-    lines += [f"{kind:16}" + "".join(f"{_cell(told, kind, engine):>30}" for engine in ENGINES) for kind in kinds]
+    lines = [f"{'kind':16}" + "".join(f"{engine:>37}" for engine in ENGINES)]
+    lines.append(" " * 16 + f"{'found  in 1 s  slowest  kind right':>37}" * len(ENGINES))
+    lines += [f"{kind:16}" + "".join(f"{_cell(told, kind, engine):>37}" for engine in ENGINES) for kind in kinds]
     healthy = [result for result in told if result.kind == _HEALTHY]
     if healthy:
         false = sum(result.found for result in healthy)
@@ -30,5 +30,8 @@ def _cell(told: list[Result], kind: str, engine: str) -> str:
         return "-"
     found = sum(result.found for result in cases)
     right = sum(result.kind_right for result in cases)
-    slowest = max((result.seconds for result in cases if result.seconds is not None), default=float("nan"))
-    return f"{found}/{len(cases)}  {slowest:+.2f} s  {right}/{len(cases)}"
+    late = [result.seconds for result in cases if result.seconds is not None]
+    soon = sum(seconds <= 1 for seconds in late)
+    return (
+        f"{found}/{len(cases)} {soon:>3}/{len(cases)}  {max(late, default=float('nan')):+.2f} s  {right}/{len(cases)}"
+    )
