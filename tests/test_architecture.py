@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parent.parent / "widget"
 FLOORS = [
     (
         "errors clock logs paths settings redaction tokens money moments look browsers database leases language"
-        " accounts methods"
+        " accounts methods openings"
     ),
     "shops feeds audit",
     "agents orders hooks",

@@ -4,21 +4,23 @@ import hashlib
 import hmac
 import re
 import secrets
-from datetime import datetime, time, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cache
 from typing import Any, Literal
 from urllib.parse import quote, urlsplit
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import available_timezones
 
 import sqlalchemy as sa
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from widget import openings
 from widget.accounts import BankAccount
 from widget.database import Base, Id, Instant, JsonObject, Key, Line, Word, to
 from widget.errors import Malformed, Unauthorised, UnknownSite
 from widget.methods import MethodName
+from widget.openings import Opening
 
 SITE_KEY = re.compile(r"[a-z0-9][a-z0-9-]{1,39}\Z")
 RETIRED_KEY_LIVES = timedelta(days=7)
@@ -106,15 +108,6 @@ class Contact(BaseModel):
         return value
 
 
-class Opening(BaseModel):
-    """Hours of one weekday in the shop's time zone; `day` 0 is Monday."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    day: int = Field(ge=0, le=6)
-    opens: time
-    closes: time
-
-
 class Profile(BaseModel):
     """Everything about a shop that its merchant decides. Stored as JSON; unknown fields are refused."""
 
@@ -197,10 +190,9 @@ class Profile(BaseModel):
 
     def is_open(self, at: datetime) -> bool:
         """Whether a person answers now. A shop without hours answers any time it has contacts."""
-        local = at.astimezone(ZoneInfo(self.time_zone))
         if not self.hours:
             return True
-        return any(hours.day == local.weekday() and hours.opens <= local.time() < hours.closes for hours in self.hours)
+        return any(opens <= at for opens, _closes in openings.spans(self.hours, self.time_zone, at))
 
     def checkout_for(self, order: str, method: str = "") -> str | None:
         """Where this order can be paid in the shop, with a method preselected."""

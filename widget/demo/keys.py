@@ -17,7 +17,8 @@ from widget.database import Database
 from widget.demo.catalogue import CURRENCY, METHODS, NAME
 from widget.demo.till import DemoConfig
 from widget.errors import Unauthorised
-from widget.shops import Contact, KeyKind, Opening, Profile, Shop
+from widget.openings import Opening
+from widget.shops import Contact, KeyKind, Profile, Shop
 
 SITE = "demo"
 AGENT = "agent@example.com"

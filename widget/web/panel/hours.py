@@ -6,33 +6,35 @@ from zoneinfo import ZoneInfo
 
 from babel.dates import format_date, format_time, get_datetime_format
 
+from widget import openings
 from widget.language import known_locale
-from widget.shops import Opening, Profile
+from widget.openings import Opening
+from widget.shops import Profile
 
 CALL_EVERY = timedelta(hours=1)
 SOONEST_CALL = timedelta(minutes=15)
 MOST_CALL_TIMES = 12
-_DAYS_AHEAD = 8
+_WEEK = timedelta(days=7)
 # Where a shop has told no hours, nobody wants to be called at night.
 _UNTOLD_HOURS = tuple(Opening(day=day, opens=time(9), closes=time(17)) for day in range(5))
 
 
 def closes_at(profile: Profile, now: datetime) -> datetime | None:
-    """When the people who are there now leave; None when nobody is there, or the shop has told no hours."""
-    return next((closes for opens, closes in _spans(profile.hours, profile, now) if opens <= now < closes), None)
+    """When the people who are there now leave; None when nobody is there, nobody leaves, or no hours were told."""
+    return next((closes for opens, closes in _spans(profile, now) if opens <= now and closes - now < _WEEK), None)
 
 
 def opens_at(profile: Profile, now: datetime) -> datetime | None:
     """When somebody is there again; None when somebody is, or the shop has told no hours."""
-    if closes_at(profile, now) is not None:
+    if profile.is_open(now):
         return None
-    return next((opens for opens, _closes in _spans(profile.hours, profile, now) if opens > now), None)
+    return next((opens for opens, _closes in _spans(profile, now)), None)
 
 
 def call_times(profile: Profile, now: datetime) -> list[datetime]:
     """At which times the customer may ask to be called, soonest first, within the shop's hours."""
     times: list[datetime] = []
-    for opens, closes in _spans(profile.hours or _UNTOLD_HOURS, profile, now):
+    for opens, closes in openings.spans(profile.hours or _UNTOLD_HOURS, profile.time_zone, now):
         at = max(opens, _next_half_hour(now + SOONEST_CALL))
         while at < closes and len(times) < MOST_CALL_TIMES:
             times.append(at)
@@ -54,15 +56,8 @@ def weekday_and_hour(at: datetime, time_zone: str, locale: str) -> str:
     )
 
 
-def _spans(hours: tuple[Opening, ...], profile: Profile, now: datetime) -> Iterator[tuple[datetime, datetime]]:
-    """The opening hours of the next days as moments, soonest first. A clock change shortens or lengthens a day."""
-    zone = ZoneInfo(profile.time_zone)
-    today = now.astimezone(zone).date()
-    for ahead in range(_DAYS_AHEAD):
-        day = today + timedelta(days=ahead)
-        spans = ((each.opens, each.closes) for each in hours if each.day == day.weekday())
-        for opens, closes in sorted(spans):
-            yield tuple(datetime.combine(day, at, zone).astimezone(now.tzinfo) for at in (opens, closes))  # type: ignore[misc]
+def _spans(profile: Profile, now: datetime) -> Iterator[openings.Span]:
+    return openings.spans(profile.hours, profile.time_zone, now)
 
 
 def _next_half_hour(at: datetime) -> datetime:
