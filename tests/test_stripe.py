@@ -188,9 +188,9 @@ def test_what_waits_for_the_customer_is_told_whichever_payment_got_furthest(
 
 
 def test_a_key_that_may_not_close_payments_is_found_before_it_is_needed(fake: FakeStripe, stripe: Stripe) -> None:
-    assert stripe.refusal() is None
+    assert stripe.health() is None
     fake.fails_with = (403, {"type": "invalid_request_error", "message": "This key may not do this"})
-    assert "does not let" in (stripe.refusal() or "")
+    assert "does not let" in (stripe.health() or "")
 
 
 def test_when_it_was_paid_counts_and_not_when_the_page_was_opened(fake: FakeStripe, stripe: Stripe) -> None:

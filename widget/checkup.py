@@ -9,7 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from widget import migrations, shops
 from widget.database import Database
-from widget.providers import ProviderDown, ProviderRefused, adapter_for
+from widget.providers import ADAPTERS, ProviderDown, ProviderRefused, adapter_for
 from widget.settings import Settings
 from widget.shops import Shop
 
@@ -43,22 +43,28 @@ def _database(settings: Settings) -> Iterator[Finding]:
                 known = shops.all_of_them(session)
             yield Finding(f"{len(known)} shop(s)", is_good=bool(known), hint="Add one with `unjam shop-add`.")
             for shop in known:
-                yield from _stripe(shop)
+                yield from (_provider(shop, name) for name in shop.settled.providers)
     except SQLAlchemyError as error:
         yield Finding(f"database {name}", is_good=False, hint=f"It cannot be reached: {error.__cause__ or error}")
     finally:
         database.dispose()
 
 
-def _stripe(shop: Shop) -> Iterator[Finding]:
-    """Whether the shop's key may close a payment that waits for its customer. A restricted one may lack that right."""
+def _provider(shop: Shop, name: str) -> Finding:
+    """Whether this provider answers, and does for the shop's key what we shall ask of it."""
+    what = f"provider {name} of {shop.site}"
     try:
-        adapter = adapter_for("stripe", shop.settled.providers)
-        if adapter is not None:
-            trouble = getattr(adapter, "refusal")()  # noqa: B009 (only Stripe's has it, and is loaded only if used)
-            yield Finding(f"Stripe's key of {shop.site}", is_good=trouble is None, hint=trouble or "")
-    except (ProviderDown, ProviderRefused) as error:
-        yield Finding(f"Stripe's key of {shop.site}", is_good=False, hint=str(error))
+        adapter = adapter_for(name, shop.settled.providers)
+        if adapter is None:
+            return Finding(what, is_good=False, hint=f"There is no such provider; there are {', '.join(ADAPTERS)}.")
+        trouble = adapter.health()
+    except ProviderRefused as error:
+        trouble = str(error)
+    except ProviderDown as error:
+        hint = f"{error} Look whether this machine can reach it and what its status page says, then check again."
+        return Finding(what, is_good=False, hint=hint)
+    mend = f"Mend it with `unjam shop-set {shop.site} --profile FILE`, or at the provider."
+    return Finding(what, is_good=trouble is None, hint=f"{trouble} {mend}" if trouble else "")
 
 
 def _mail(settings: Settings) -> Finding:

@@ -213,10 +213,20 @@ class Provider(Protocol):
         """
         ...
 
+    def health(self) -> str | None:
+        """What the shop must mend before the provider does what we ask of it; None where it answers as it should.
+
+        Looks for something that does not exist, with the shop's own key, and changes nothing. Raises ProviderDown.
+        """
+        ...
+
     def webhook(self, headers: Mapping[str, str], body: bytes) -> list[Happened]:
         """The events of a webhook whose signature was verified. Header names are lower case. Raises WebhookRefused."""
         ...
 
+
+# An order that no shop has, to ask about where nothing but an order can be asked about.
+NO_ORDER = "unjam-check"
 
 # Adapter -> its class in the module of the same name, and the extra that brings its client library, if it needs one.
 ADAPTERS: dict[str, tuple[str, str | None]] = {

@@ -36,7 +36,7 @@ from widget.providers import (
     WebhookRefused,
     needed,
 )
-from widget.providers.adyen_calls import Calls
+from widget.providers.adyen_calls import Calls, NotSo
 from widget.providers.adyen_told import KIND_OF, REFUSED, answers_from
 from widget.providers.amounts import read_whole, whole
 from widget.providers.answers import NOT_ASKABLE, furthest, key_of, left_of, moment, part, parts, word, worst
@@ -47,6 +47,7 @@ LONGEST_KEY = 64
 # A webhook holds one item, by Adyen's word; a few more are read, a flood is not.
 MOST_ITEMS = 50
 LINK_ID = re.compile(r"PL[A-Za-z0-9_-]{4,60}\Z")
+_NO_LINK = "PLUNJAMCHECK00000"
 
 # Adyen's own list of decimals; what it does not name has two. It differs from ISO 4217 in CLP, CVE, IDR and ISK.
 _NO_DECIMALS = "CVE DJF GNF IDR JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF"
@@ -173,6 +174,19 @@ class Adyen:
             return worst([left, GivenUp.CUSTOMER if link.status == _OPEN else left_of(link)])
         return left
 
+    @in_time
+    def health(self) -> str | None:
+        """Asks for a payment link that does not exist: Adyen says so only to a key that may ask."""
+        if not _is_hexadecimal(self._hmac_key):
+            return "The setting 'hmac_key' must be hexadecimal digits, as the Customer Area shows them once."
+        try:
+            self._calls.send(lambda links: links.get_payment_link(_NO_LINK))
+        except NotSo:
+            return None
+        except ProviderRefused as error:
+            return f"{error} Is it a key of this environment, whose user has the role for Pay by Link?"
+        return None
+
     def webhook(self, headers: Mapping[str, str], body: bytes) -> list[Happened]:  # noqa: ARG002 -- items are signed
         try:
             found = json.loads(body)
@@ -235,6 +249,13 @@ class Adyen:
         if not LINK_ID.match(link_id):
             raise ProviderRefused("This is not the id of a payment link of Adyen.")
         return self._calls.send(lambda links: links.get_payment_link(link_id))
+
+
+def _is_hexadecimal(text: str) -> bool:
+    try:
+        return bool(binascii.a2b_hex(text))
+    except ValueError:
+        return False
 
 
 def _is_settled(answer: Answer) -> bool:

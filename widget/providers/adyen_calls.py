@@ -18,12 +18,16 @@ from widget.providers import ProviderDown, ProviderRefused
 from widget.providers.answers import object_of
 from widget.providers.bounds import MAX_BYTES, WHOLE_SECONDS, TooLate, bound, within
 
-__all__ = ["Calls", "PaymentLinksApi"]
+__all__ = ["Calls", "NotSo", "PaymentLinksApi"]
 
 API_VERSION = "v72"
 TEST_URL = "https://checkout-test.adyen.com"
 LIVE_URL = "https://{prefix}-checkout-live.adyenpayments.com/checkout"
 TIMEOUT = urllib3.Timeout(connect=2, read=5)
+
+
+class NotSo(ProviderRefused):
+    """Adyen accepts who asks, and says that there is no such thing, or that it cannot be done with it."""
 
 
 class Calls:
@@ -104,6 +108,8 @@ def _failure(error: AdyenAPIResponseError) -> Exception:
     status = error.status_code
     if status in {401, 403}:
         return ProviderRefused("Adyen refused the API key, or it lacks a role.")
+    if status in {404, 422} and error.error_code:
+        return NotSo(f"Adyen refused the request with error {str(error.error_code)[:20]}.")
     if status in {400, 404, 422}:
         return ProviderRefused(f"Adyen refused the request with error {str(error.error_code)[:20]}.")
     return ProviderDown(f"Adyen answered {status}.")

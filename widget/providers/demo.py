@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 from widget.money import MAX_MINOR, Money
 from widget.providers import (
+    NO_ORDER,
     Answer,
     Bill,
     ChargeState,
@@ -115,6 +116,10 @@ class DemoProvider:
         if found.get("order") not in {None, question.order}:
             return Answer(ChargeState.UNKNOWN, detail="The provider answered about another order."), []
         return replace(_answer(found), is_of_order=True), _waiting(found)
+
+    def health(self) -> str | None:
+        self._asked(Question(NO_ORDER, None))
+        return None
 
     def webhook(self, headers: Mapping[str, str], body: bytes) -> list[Happened]:
         if not self._webhook_secret:

@@ -180,6 +180,14 @@ class Mollie:
             payment = self._known(str(payment["id"]))
         return GivenUp.CUSTOMER if word(payment, "status") == "open" else left_of(answer_of(payment))
 
+    @in_time
+    def health(self) -> str | None:
+        try:
+            self._newest(1)
+        except ProviderRefused as error:
+            return f"{error} Copy it anew from Mollie's Dashboard, Developers, API keys."
+        return None
+
     def webhook(self, headers: Mapping[str, str], body: bytes) -> list[Happened]:  # noqa: ARG002 -- nothing is signed
         """A form with an id. What happened is asked; an id that Mollie does not know in this account is refused."""
         named = parse_qs(body.decode("ascii", "replace"), max_num_fields=20).get("id", [""])
@@ -232,9 +240,7 @@ class Mollie:
 
     def _listed(self, since: datetime | None = None) -> "_List":
         """The latest payments, and whether they go back to then, a day at the least."""
-        found = object_of(self._send(lambda client: client.payments.list(limit=LISTED)))
-        if not isinstance(part(found, "_embedded").get("payments"), list):
-            raise ProviderDown("Mollie's list of payments has an unknown shape.")
+        found = self._newest(LISTED)
         payments = parts(part(found, "_embedded"), "payments")
         oldest = moment(payments[-1], "createdAt") if payments else None
         is_whole = not part(found, "_links", "next")
@@ -242,6 +248,13 @@ class Mollie:
             oldest is not None and oldest < min(clock.now() - LOOKED_BACK, since or clock.now())
         )
         return _List(payments, reaches_back=reaches_back)
+
+    def _newest(self, limit: int) -> dict[str, Any]:
+        """Mollie's list of the shop's latest payments, as it answers it."""
+        found = object_of(self._send(lambda client: client.payments.list(limit=limit)))
+        if not isinstance(part(found, "_embedded").get("payments"), list):
+            raise ProviderDown("Mollie's list of payments has an unknown shape.")
+        return found
 
     def _known(self, payment_id: str) -> dict[str, Any]:
         payment = self._payment(payment_id) if PAYMENT_ID.match(payment_id) else None

@@ -56,6 +56,9 @@ PAYPAL_ID = re.compile(r"[A-Z0-9-]{10,40}\Z")
 _OPEN = {"CREATED", "SAVED", "APPROVED", "PAYER_ACTION_REQUIRED"}
 _NO_DECIMALS = {"HUF", "JPY", "TWD"}
 _LOCALES = {"en": "en-US", "de": "de-DE", "fr": "fr-FR", "es": "es-ES", "pt": "pt-PT", "nl": "nl-NL", "ar": "ar-EG"}
+# The shape of an id, and PayPal's words where it has none such.
+_NO_ORDER = "0UNJAMCHECK000000"
+_NOT_KNOWN = {"RESOURCE_NOT_FOUND", "INVALID_RESOURCE_ID"}
 _SIGNED_HEADERS = ("auth-algo", "cert-url", "transmission-id", "transmission-sig", "transmission-time")
 
 
@@ -173,6 +176,18 @@ class PayPal:
         order = self._order(payment)
         left = left_of_order(order, clock.now()) if order is not None else None
         return left or worst(left_of(each) for each in self._asked(payment, question, order).values())
+
+    @in_time
+    def health(self) -> str | None:
+        """Asks for an order that does not exist: PayPal says so only to an app that it knows and that may ask."""
+        try:
+            self._calls.send(lambda client: client.orders.get_order({"id": _NO_ORDER}))
+        except Refusal as refusal:
+            is_unknown = refusal.status == 404 and refusal.issue in _NOT_KNOWN
+            return None if is_unknown else f"PayPal refused the question: {refusal.issue}. Is 'api_url' right?"
+        except ProviderRefused as error:
+            return f"{error} Are they those of a REST app of this environment, live or sandbox?"
+        return None
 
     def webhook(self, headers: Mapping[str, str], body: bytes) -> list[Happened]:
         try:

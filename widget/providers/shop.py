@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from widget import clock
 from widget.money import MAX_MINOR, Money, is_currency
 from widget.providers import (
+    NO_ORDER,
     Answer,
     Bill,
     ChargeState,
@@ -24,6 +25,7 @@ from widget.providers import (
     Hosted,
     Paid,
     ProviderDown,
+    ProviderRefused,
     Question,
     Retry,
     StatusFeed,
@@ -175,6 +177,19 @@ class ShopEndpoint:
         said = self._said(question)
         left = GivenUp.MOVING if said.status in _MOVING else left_of(said.answer())
         return GivenUp.CUSTOMER if said.waits and left is GivenUp.GONE else left
+
+    @in_time
+    def health(self) -> str | None:
+        """Asks about an order that the shop does not have."""
+        try:
+            said = self._said(Question(NO_ORDER, None))
+        except ProviderRefused:
+            return "The shop's server does not accept our signature. Is the secret the same on both sides?"
+        except ProviderDown as error:
+            raise ProviderDown(f"{error} Of an order that it does not know it has to say not_charged.") from None
+        if said.state in {ChargeState.CHARGED, ChargeState.HELD}:
+            return f"The shop's server says of {NO_ORDER}, which is no order, that it was {said.state.value}."
+        return None
 
     def webhook(self, headers: Mapping[str, str], body: bytes) -> list[Happened]:
         signing.check(self._secret, body, headers.get(signing.HEADER.lower(), ""))

@@ -7,6 +7,7 @@ or more; so the payments of the last minutes are listed as well, and what webhoo
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, ClassVar
 
 from widget import clock
@@ -121,17 +122,20 @@ class Stripe:
         after = self._calls.intent(str(intent["id"]))
         return GivenUp.MOVING if after is None else shapes.left_of(shapes.checked(after))
 
-    def refusal(self) -> str | None:
-        """What the shop must mend at Stripe before payments that wait can be closed, None where there is nothing.
-
-        Tries to cancel a payment that does not exist. Raises ProviderDown.
-        """
-        try:
-            self._calls.cancel_intent("pi_unjam_check")
-        except NotSo:
-            return None
-        except ProviderRefused:
-            return "Stripe does not let this secret_key cancel PaymentIntents. Is it valid, with write access to them?"
+    @in_time
+    def health(self) -> str | None:
+        """Tries to close a payment and a page that do not exist: a restricted key may read these and not write."""
+        tries = (
+            ("cancel PaymentIntents", partial(self._calls.cancel_intent, "pi_unjam_check")),
+            ("expire Checkout Sessions", partial(self._calls.expire_session, "cs_test_unjam_check")),
+        )
+        for wanted, attempted in tries:
+            try:
+                attempted()
+            except NotSo:
+                continue
+            except ProviderRefused:
+                return f"Stripe does not let this secret_key {wanted}. Is it valid, with write access to them?"
         return None
 
     def webhook(self, headers: Mapping[str, str], body: bytes) -> list[Happened]:
