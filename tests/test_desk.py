@@ -478,6 +478,20 @@ def test_the_live_page_shows_where_a_method_fails_and_what_the_provider_says(des
         assert said in page
 
 
+def test_the_live_page_shows_which_provider_behind_a_method_fails(desk: Desk) -> None:
+    desk.break_apple_pay()
+    with desk.database.write() as session:
+        for provider, worked, failed in (("stripe", 40, 0), ("adyen", 0, 9)):
+            place = {"method": "card", "provider": provider, "browser": "chrome", "os": "windows", "device": "desktop"}
+            since, counts = moment_of(slot_of(clock.now())), {"worked": worked, "failed": failed}
+            session.add(HealthCell(shop_id=desk.cast.shop.id, since=since, **place, **counts))
+    page = " ".join(desk.client.get("/desk/live").text.split())
+    assert "Card through Adyen is failing</strong> · Windows Chrome: 9 of the last 9" in page
+    assert "through Stripe" in page
+    assert "Card is failing" not in page
+    assert "Apple pay through" not in page
+
+
 def test_the_live_page_without_any_payment_says_so(desk: Desk) -> None:
     page = desk.client.get("/desk/live").text
     assert "Nothing was paid or got stuck in the last day" in page

@@ -46,9 +46,9 @@ class Investigation:
             attempt = session.get_one(Attempt, self.attempt_id)
             charges.record(session, attempt, Answer(ChargeState.NOT_CHARGED, **known), clocks.now())
 
-    def others(self, method: str, os: str, device: str, worked: int, failed: int) -> None:
+    def others(self, method: str, os: str, device: str, worked: int, failed: int, provider: str = "stripe") -> None:
         with self.database.write() as session:
-            place = {"method": method, "provider": "stripe", "browser": "safari", "os": os, "device": device}
+            place = {"method": method, "provider": provider, "browser": "safari", "os": os, "device": device}
             since = moment_of(slot_of(clocks.now()))
             session.add(HealthCell(shop_id=self.shop_id, since=since, worked=worked, failed=failed, **place))
 
@@ -99,6 +99,40 @@ def test_what_fails_elsewhere_only_is_not_held_against_this_device(investigation
     investigation.others("apple_pay", "ios", "phone", 20, 0)
 
     assert investigation.found().cause == "wallet"
+
+
+def test_what_fails_with_this_provider_explains_a_stall_though_another_gets_the_method_through(
+    investigation: Investigation,
+) -> None:
+    investigation.stall(StallKind.WALLET, symptom="no_answer", seconds=120)
+    investigation.others("apple_pay", "ios", "phone", 1, 9)
+    investigation.others("apple_pay", "ios", "phone", 60, 0, provider="adyen")
+
+    found = investigation.found()
+
+    assert found.cause == "method_failing_here"
+    said = [str(each) for each in found.evidence]
+    assert said == ["Apple Pay through Stripe has failed in 9 of the last 10 tries like yours."]
+    assert "Only tries through Stripe were counted." in found.noted
+
+
+def test_what_fails_with_another_provider_only_is_not_held_against_this_one(investigation: Investigation) -> None:
+    investigation.stall(StallKind.WALLET, symptom="failed", message="Odd.")
+    investigation.others("apple_pay", "ios", "phone", 20, 0)
+    investigation.others("apple_pay", "ios", "phone", 0, 60, provider="adyen")
+
+    assert investigation.found().cause == "wallet"
+
+
+def test_a_provider_of_whom_little_is_known_goes_by_all(investigation: Investigation) -> None:
+    investigation.stall(StallKind.WALLET, symptom="failed", message="Odd.")
+    investigation.others("apple_pay", "ios", "phone", 2, 0)
+    investigation.others("apple_pay", "ios", "phone", 0, 60, provider="adyen")
+
+    found = investigation.found()
+
+    assert found.cause == "method_failing_here"
+    assert "Only tries through" not in found.noted
 
 
 def test_the_status_page_explains_a_stall_until_its_answer_is_old(investigation: Investigation, clock: Clock) -> None:

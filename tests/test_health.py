@@ -41,14 +41,14 @@ class Shopfront:
         with database.write() as session:
             self.shop_id = Cast(session).shop.id
 
-    def attempt(self, method: str = "apple_pay", user_agent: str = IPHONE) -> int:
+    def attempt(self, method: str = "apple_pay", user_agent: str = IPHONE, provider: str | None = "stripe") -> int:
         self.number += 1
         with self.database.write() as session:
             attempt = Attempt(
                 shop_id=self.shop_id,
                 key=f"{self.number:032x}",
                 method=method,
-                provider="stripe",
+                provider=provider,
                 stage=Stage.SUBMITTED.value,
                 facts={},
                 user_agent=user_agent,
@@ -75,11 +75,18 @@ class Shopfront:
                 signals.record(session, attempt, seq=2, name="paid", at=now, data={})
             return health.count(session, attempt, now)
 
-    def many(self, worked: int, failed: int, method: str = "apple_pay", user_agent: str = IPHONE) -> None:
+    def many(
+        self,
+        worked: int,
+        failed: int,
+        method: str = "apple_pay",
+        user_agent: str = IPHONE,
+        provider: str | None = "stripe",
+    ) -> None:
         for _ in range(worked):
-            self.pay(self.attempt(method, user_agent))
+            self.pay(self.attempt(method, user_agent, provider))
         for _ in range(failed):
-            self.stall(self.attempt(method, user_agent))
+            self.stall(self.attempt(method, user_agent, provider))
 
     def tally(self) -> int:
         with self.database.write() as session:
@@ -203,6 +210,32 @@ def test_a_fault_of_one_kind_of_device_is_not_held_against_the_others(front: Sho
     assert rates.of("apple_pay", os="ios").failed == 9
     assert rates.of("apple_pay", browser="safari").tries == 21
     assert rates.failing == ["apple_pay"]
+
+
+def test_of_two_providers_behind_a_method_the_one_that_fails_is_known(front: Shopfront) -> None:
+    front.many(0, 9, "card", provider="stripe")
+    front.many(40, 0, "card", provider="adyen")
+
+    rates = front.rates()
+
+    assert rates.providers("card") == ["adyen", "stripe"]
+    assert rates.of("card", provider="stripe").is_failing
+    assert (rates.of("card", provider="adyen").share, rates.of("card").tries) == (1, 49)
+    assert rates.of("card", provider="adyen").p50 is not None
+    assert not rates.of("card").is_failing
+    assert rates.failing == ["card"]
+
+
+def test_what_is_taken_back_is_gone_though_its_provider_was_not_known_at_first(front: Shopfront) -> None:
+    attempt = front.attempt(provider=None)
+    front.stall(attempt)
+    with front.database.write() as session:
+        session.get_one(Attempt, attempt).provider = "stripe"
+    front.pay(attempt)
+
+    rate = front.rates().of("apple_pay")
+
+    assert (rate.worked, rate.failed) == (1, 0)
 
 
 def test_a_kind_of_device_that_nobody_has_tried_goes_by_all_the_others(front: Shopfront) -> None:

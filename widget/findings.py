@@ -10,6 +10,7 @@ from widget.attempts import Attempt, Stage
 from widget.browsers import kin_of
 from widget.charges import Charge
 from widget.diagnosis import Case, Diagnosis, diagnose
+from widget.health import FEW_TRIES, Rates
 from widget.providers import Retry
 from widget.shops import Profile, Shop
 from widget.signals import Signal
@@ -33,6 +34,7 @@ def case_of(session: Session, attempt: Attempt, charge: Charge | None, now: date
     told = signals.named(session, [attempt.id], ["violation", "long_frame"], _MAX_SIGNALS) if seen else []
     provider = (charge.provider if charge else None) or attempt.provider or _only_provider(profile)
     kin, rates = kin_of(attempt.user_agent, attempt.facts), health.rates(session, attempt.shop_id, now)
+    through = {attempt.method: _through(rates, attempt)}
     methods = {*rates.methods, *(each.id for each in profile.methods)}
     return Case(
         kind=_kind_of(seen),
@@ -50,8 +52,12 @@ def case_of(session: Session, attempt: Attempt, charge: Charge | None, now: date
         retry=_retry_of(charge),
         declines=sum(each.kind in {StallKind.DECLINED, StallKind.DECLINED_AGAIN} for each in seen),
         feed=feeds.view(session, provider, profile.providers, now),
-        rates={method: rates.of(method, os=kin.os or None, device=kin.device_class or None) for method in methods},
-        overall={method: rates.of(method) for method in methods},
+        rates={
+            method: rates.of(method, provider=through.get(method), os=kin.os or None, device=kin.device_class or None)
+            for method in methods
+        },
+        overall={method: rates.of(method, provider=through.get(method)) for method in methods},
+        through=provider_label(through[attempt.method]),
         labels={method: profile.method_name(method) for method in methods},
         facts=attempt.facts,
         violations=_violations(told),
@@ -65,6 +71,17 @@ def provider_label(provider: str | None) -> str | None:
 
 def _kind_of(seen: Sequence[Stall]) -> StallKind | None:
     return StallKind(seen[0].kind) if seen and seen[0].kind in set(StallKind) else None
+
+
+def _through(rates: Rates, attempt: Attempt) -> str | None:
+    """The attempt's provider, where its method goes through others too and enough is known of this one.
+
+    Then its tries alone tell how the method goes for this attempt: what fails with another provider does not fail here.
+    """
+    method, provider = attempt.method, attempt.provider
+    if not method or not provider or len(rates.providers(method)) < 2:
+        return None
+    return provider if rates.of(method, provider=provider).tries >= FEW_TRIES else None
 
 
 def _only_provider(profile: Profile) -> str | None:

@@ -51,7 +51,10 @@ class Diagnosis:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """`rates` are of devices like this one, `overall` of all, both by method. Labels are as people read them."""
+    """`rates` are of devices like this one, `overall` of all, both by method. Labels are as people read them.
+
+    Where `through` names a provider, the rates of this case's own method are of its tries alone.
+    """
 
     kind: StallKind | None = None
     stage: Stage | None = None
@@ -70,6 +73,7 @@ class Case:
     feed: FeedView | None = None
     rates: Mapping[str, Rate] = field(default_factory=dict)
     overall: Mapping[str, Rate] = field(default_factory=dict)
+    through: str | None = None
     labels: Mapping[str, str | MethodName] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
     # Directive and host of what the page's own policy blocked.

@@ -82,6 +82,7 @@ def _figures(case: Case) -> dict[str, Any]:
         "busy_ms": busy_ms,
         "provider": case.provider_label or case.provider,
         "method": case.method_label or case.method,
+        "through": case.through,
         "connection": case.facts.get("connection"),
         "wallets": case.facts.get("wallets"),
         "status_page": case.feed.said if case.feed else None,

@@ -67,7 +67,7 @@ def _tally(device_class: str | None, os: str | None = None) -> Any:
 
     def values(case: Case) -> Mapping[str, Any] | None:
         here, rate = case.rates.get(case.method or ""), case.rate_here(case.method)
-        if rate is None or not rate.tries:
+        if rate is None or not rate.tries or case.through:
             return None
         is_here = rate is here and bool(case.device_class)
         wanted = _kin(case) if is_here else (None, None)
@@ -76,6 +76,13 @@ def _tally(device_class: str | None, os: str | None = None) -> Any:
         return {**_named_method(case), "failed": rate.failed, "count": rate.tries}
 
     return values
+
+
+def _tally_through(case: Case) -> Mapping[str, Any] | None:
+    rate = case.rate_here(case.method)
+    if rate is None or not rate.tries or not case.through:
+        return None
+    return {**_named_method(case), "provider": case.through, "failed": rate.failed, "count": rate.tries}
 
 
 def _kin(case: Case) -> tuple[str | None, str | None]:
@@ -140,6 +147,14 @@ _FAILED_FOR: tuple[Sentence, ...] = (
         ),
         _tally(None),
     ),
+    (
+        counted(
+            "{method} through {provider} has failed in {failed} of the last {count} try like yours.",
+            "{method} through {provider} has failed in {failed} of the last {count} tries like yours.",
+            0,
+        ),
+        _tally_through,
+    ),
 )
 _WORKS: Sentence = (
     counted(
@@ -189,7 +204,14 @@ RULES: tuple[Rule, ...] = (
         AGREED,
         with_values=_named_method,
         evidence=(*_FAILED_FOR, _WORKS),
-        measured=("Method: {method}.", "Host: {host}.", "Why: {why}.", "Failing: {failing}.", "It said {code}."),
+        measured=(
+            "Method: {method}.",
+            "Only tries through {through} were counted.",
+            "Host: {host}.",
+            "Why: {why}.",
+            "Failing: {failing}.",
+            "It said {code}.",
+        ),
     ),
     Rule(
         "provider_trouble",

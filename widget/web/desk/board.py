@@ -93,7 +93,10 @@ class Square:
 
 @dataclass(frozen=True, slots=True)
 class Row:
+    """One method, or one provider behind it where there are several."""
+
     method: str
+    provider: str
     whole: Square
     squares: tuple[Square, ...]
 
@@ -137,20 +140,33 @@ def board_of(session: Session, shop: Shop, now: datetime) -> Board:
         clock=Clockface(now, ZoneInfo(profile.time_zone)),
         columns=columns,
         rows=tuple(
-            Row(
-                method=named.get(method) or profile.method_label(method) or "Not named",
-                whole=Square(rates.of(method)),
-                squares=tuple(
-                    Square(rates.of(method, os=kind.os, device=kind.device, browser=kind.browser)) for kind in columns
-                ),
-            )
+            _row(rates, method, named.get(method) or profile.method_label(method) or "Not named", columns, provider)
             for method in dict.fromkeys([*named, *rates.methods])
+            for provider in (None, *_split(rates, method))
         ),
         providers=tuple(
             ProviderLine(
                 findings.provider_label(provider) or provider, feeds.view(session, provider, profile.providers, now)
             )
             for provider in profile.providers
+        ),
+    )
+
+
+def _split(rates: Rates, method: str) -> list[str]:
+    """The providers behind a method, where there are several."""
+    known = rates.providers(method)
+    return known if len(known) > 1 else []
+
+
+def _row(rates: Rates, method: str, label: str, columns: Sequence[Kind], provider: str | None) -> Row:
+    return Row(
+        method=label,
+        provider=findings.provider_label(provider) or "",
+        whole=Square(rates.of(method, provider=provider)),
+        squares=tuple(
+            Square(rates.of(method, provider=provider, os=kind.os, device=kind.device, browser=kind.browser))
+            for kind in columns
         ),
     )
 
@@ -171,7 +187,8 @@ def _columns(rates: Rates) -> tuple[Kind, ...]:
     tries: Counter[Kind] = Counter()
     failing: set[Kind] = set()
     for group in rates.groups:
-        kind, rate = _kind(group), rates.of(group.method, os=group.os, device=group.device, browser=group.browser)
+        place = {"os": group.os, "device": group.device, "browser": group.browser}
+        kind, rate = _kind(group), rates.of(group.method, provider=group.provider, **place)
         tries[kind] += rate.tries
         if rate.is_failing:
             failing.add(kind)
