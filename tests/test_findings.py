@@ -239,6 +239,16 @@ def test_a_shopper_reads_words_where_agents_read_codes(investigation: Investigat
     assert "sdk" in investigation.shown(is_for_agent=True)
 
 
+def test_what_the_browser_says_of_itself_is_shown_as_it_stands(investigation: Investigation) -> None:
+    assert f"label='Browser says', value='{IPHONE}'" in investigation.shown()
+    assert f"label='Browser says', value='{IPHONE}'" in investigation.shown(is_for_agent=True)
+    assert f"value='{IPHONE}'" in investigation.shown(locale="de")
+    with investigation.database.write() as session:
+        session.get_one(Attempt, investigation.attempt_id).user_agent = None
+
+    assert "Browser says" not in investigation.shown()
+
+
 def test_the_cause_calls_a_method_as_its_reader_does(investigation: Investigation) -> None:
     investigation.others("card", "ios", "phone", 1, 9)
     investigation.stall(StallKind.WALLET, symptom="no_answer", seconds=120)

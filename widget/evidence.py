@@ -204,8 +204,11 @@ def _device_facts(attempt: Attempt, speak: _Say, *, is_for_agent: bool) -> tuple
         (FACTS[name].label, speak(code) if (code := words.get(name, {}).get(str(value))) else _shown(value, speak))
         for name, value in known.items()
     )
+    # The very text, by which engineers repeat a fault; the names are only what we read from it.
+    raw = ((N_("Browser says"), attempt.user_agent),) if attempt.user_agent else ()
     unknown = UNKNOWN if is_for_agent else speak(N_("not known"))
-    return tuple(Fact(speak(label), unknown if value == UNKNOWN else value) for label, value in (*named, *told))
+    shown = (*named, *told, *raw)
+    return tuple(Fact(speak(label), unknown if value == UNKNOWN else value) for label, value in shown)
 
 
 def _shown(value: object, speak: _Say) -> str:
