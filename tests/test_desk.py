@@ -32,6 +32,7 @@ from widget.health.cells import moment_of, slot_of
 from widget.hooks import Event, Hook
 from widget.offers import OfferKind
 from widget.providers import ChargeState
+from widget.shops import Shop
 from widget.stalls import SeenBy, StallKind
 from widget.tickets import Message, Ticket, Topic
 from widget.web.desk import words
@@ -496,6 +497,28 @@ def test_the_live_page_without_any_payment_says_so(desk: Desk) -> None:
     page = desk.client.get("/desk/live").text
     assert "Nothing was paid or got stuck in the last day" in page
     assert "Nobody looks like that now." in page
+
+
+@pytest.mark.parametrize(
+    ("configured", "said"),
+    [
+        ({}, "Unjam knows no status page of it that answers machines."),
+        ({"status_feed": False}, "says that its status page is not to be asked."),
+        (
+            {"status_feed": {"shape": "statuspage", "url": "https://status.example/api"}},
+            "Its status page has not been asked yet.",
+        ),
+    ],
+)
+def test_the_live_page_says_why_a_provider_is_not_asked_how_it_is(
+    desk: Desk, configured: dict[str, object], said: str
+) -> None:
+    with desk.database.write() as session:
+        shop = session.get_one(Shop, desk.cast.shop.id)
+        shop.profile = shop.profile | {"providers": {"adyen": configured}}
+    page = " ".join(desk.client.get("/desk/live").text.split())
+    assert said in page
+    assert page.count("Not asked") == 1
 
 
 def test_a_status_that_is_old_is_marked_as_old(clock: Clock, desk: Desk) -> None:

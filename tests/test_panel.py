@@ -13,16 +13,20 @@ from tests.cast import ORIGIN, Cast, key
 from tests.conftest import Clock
 from tests.fake_provider import FakeProvider
 from widget import clock as clock_module
-from widget import followups, handovers, links, pulses, siblings, tickets
-from widget.attempts import Attempt
+from widget import feeds, followups, handovers, links, pulses, siblings, stalls, tickets
+from widget.attempts import Attempt, Stage
 from widget.database import Database
+from widget.feeds import Feed, Indicator, Source
+from widget.feeds import Status as ProviderStatus
 from widget.followups import FollowUp
+from widget.moments import moment
 from widget.offers import Offer
 from widget.orders import Order
 from widget.providers import ChargeState
 from widget.pulses import Presence
 from widget.ratings import Rating
 from widget.shops import Shop
+from widget.stalls import SeenBy, StallKind
 from widget.tickets import Status, Ticket
 from widget.tokens import Purpose, Tokens
 
@@ -96,6 +100,33 @@ def test_a_silent_provider_leaves_the_charge_unknown_and_nothing_to_pay(
     answer = client.post(f"/help/{open_panel(client, cast)}/check")
     assert heading(answer) == "We do not know yet if you were charged"
     assert offered(answer) == ["person", "report"]
+
+
+@pytest.mark.parametrize(
+    ("indicator", "said"),
+    [
+        (Indicator.MINOR, "says that a part of its service has trouble."),
+        (Indicator.MAJOR, "says that it has a disruption."),
+    ],
+)
+def test_what_the_status_page_says_is_told_with_its_time_and_not_once_it_is_old(
+    client: FlaskClient, cast: Cast, database: Database, clock: Clock, indicator: Indicator, said: str
+) -> None:
+    token = open_panel(client, cast)
+    with database.write() as session:
+        attempt = session.scalars(sa.select(Attempt)).one()
+        stalls.record(session, attempt, StallKind.NO_ANSWER, Stage.SUBMITTED, SeenBy.PAGE, clock.now, {})
+        source = Source.model_validate({"shape": "statuspage", "url": "https://status.example/api"})
+        feeds.want(session, source, "demo", clock.now)
+        feed = session.scalars(sa.select(Feed)).one()
+        feeds.answered(feed, ProviderStatus(indicator, "API errors"), None, clock.now, timedelta(hours=1))
+
+    answered = clock.now
+    clock.forward(timedelta(minutes=14))
+    as_of = f"{said} As of {moment(answered, 'UTC', 'en')}."
+    assert as_of in client.post(f"/help/{token}/check").text
+    clock.forward(timedelta(minutes=2))
+    assert "As of" not in client.post(f"/help/{token}/check").text
 
 
 def test_a_way_out_that_pays_is_withdrawn_when_the_charge_changed_meanwhile(

@@ -87,6 +87,7 @@ def _figures(case: Case) -> dict[str, Any]:
         "wallets": case.facts.get("wallets"),
         "status_page": case.feed.said if case.feed else None,
         "parts": ", ".join(case.feed.parts) if case.feed else None,
+        "answered_at": f"{case.feed.answered_at:%Y-%m-%d %H:%M} UTC" if case.feed and case.feed.answered_at else None,
     }
     return more | dict(case.evidence)
 

@@ -165,6 +165,7 @@ _WORKS: Sentence = (
     _working,
 )
 _PAGE_SAYS: Sentence = (N_("The status page of {provider} says: {words}"), _status_page)
+_STATUS_PAGE = ("Status page: {status_page}.", "Parts: {parts}.", "Its last good answer: {answered_at}.")
 _WAITED: Sentence = (
     counted("The page waited {count} second for an answer.", "The page waited {count} seconds for an answer.", 0),
     whole("seconds"),
@@ -193,7 +194,7 @@ RULES: tuple[Rule, ...] = (
         AGREED,
         with_values=_named_provider,
         evidence=(_PAGE_SAYS, *_FAILED_FOR, _WAITED),
-        measured=("Status page: {status_page}.", "Parts: {parts}.", "It waited {seconds} s.", "Failing: {failing}."),
+        measured=(*_STATUS_PAGE, "It waited {seconds} s.", "Failing: {failing}."),
     ),
     Rule(
         "method_failing_here",
@@ -223,7 +224,7 @@ RULES: tuple[Rule, ...] = (
         LIKELY,
         with_values=_named_provider,
         evidence=(_PAGE_SAYS, _WAITED),
-        measured=("Status page: {status_page}.", "Parts: {parts}.", "Failing: {failing}."),
+        measured=(*_STATUS_PAGE, "Failing: {failing}."),
     ),
     Rule(
         "sdk_blocked_by_extension",

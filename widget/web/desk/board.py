@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
 
-from widget import feeds, findings, health
+from widget import feeds, findings, health, polling
 from widget.feeds import FeedView, Indicator
 from widget.health import Group, Rate, Rates
 from widget.shops import Shop
@@ -103,15 +103,20 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class ProviderLine:
-    """A provider of the shop; `view` is None where no status page is asked, or none was asked yet."""
+    """A provider of the shop; `view` is None where no status page is asked, or none was asked yet.
+
+    `is_asked` is whether one is; else `is_refused` whether the shop wants it so. The others have none that is known.
+    """
 
     name: str
     view: FeedView | None
+    is_asked: bool
+    is_refused: bool
 
     @property
     def badge(self) -> Badge:
         if self.view is None:
-            return Badge("Not asked")
+            return Badge("Not asked yet" if self.is_asked else "Not asked")
         if self.view.indicator is None:
             return Badge("No answer yet", "warn")
         known = _INDICATORS[self.view.indicator]
@@ -133,7 +138,7 @@ class Board:
 
 def board_of(session: Session, shop: Shop, now: datetime) -> Board:
     profile, rates = shop.settled, health.rates(session, shop.id, now, with_latency=True)
-    columns = _columns(rates)
+    columns, asked = _columns(rates), dict(polling.sources_of(profile))
     named = {each.id: each.label for each in profile.methods}
     return Board(
         shop=shop,
@@ -146,9 +151,12 @@ def board_of(session: Session, shop: Shop, now: datetime) -> Board:
         ),
         providers=tuple(
             ProviderLine(
-                findings.provider_label(provider) or provider, feeds.view(session, provider, profile.providers, now)
+                findings.provider_label(provider) or provider,
+                feeds.view(session, provider, profile.providers, now),
+                is_asked=provider in asked,
+                is_refused=feeds.is_refused(settings),
             )
-            for provider in profile.providers
+            for provider, settings in profile.providers.items()
         ),
     )
 

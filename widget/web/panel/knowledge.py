@@ -115,6 +115,11 @@ class Knowledge:
         """What the provider's status page says, when it tells of a serious fault."""
         return self.facts.feed if self.facts.feed is not None and self.facts.feed.tells_outage else None
 
+    @property
+    def trouble(self) -> FeedView | None:
+        """The same, when it tells of trouble with a part, and that is why this payment is probably stuck."""
+        return self.facts.feed if self.diagnosis.cause == "provider_trouble" else None
+
     @cached_property
     def rest(self) -> Money | None:
         """What is left of an order of which some legs were paid, as far as it is proven what those took."""

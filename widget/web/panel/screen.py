@@ -53,6 +53,7 @@ def choices(
         # Why nothing is offered stays to be read; who has done something about it looks again by hand.
         is_open=is_asked_about or is_busy,
         outage=known.outage,
+        trouble=known.trouble,
         hold=known.hold,
         ticket=known.ticket,
         pause=pause,
