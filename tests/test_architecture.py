@@ -16,7 +16,7 @@ FLOORS = [
     "shops feeds audit",
     "agents orders hooks",
     "attempts ledger",
-    "signals beacons pulses deadlines",
+    "signals beacons pulses deadlines codes",
     "stalls providers advice guard health",
     "provider_events charges siblings tries belonging certainty watches diagnosis verdicts",
     "offers links handovers transfers holds ranking",

@@ -18,9 +18,9 @@ from werkzeug.test import TestResponse
 from tests.browsers import OpenPage
 from tests.cast import PASSWORD, Cast
 from tests.conftest import Clock
-from widget import agents, clock, deadlines, feeds, followups, guard, health, stalls, tickets
+from widget import agents, attempts, clock, deadlines, feeds, followups, guard, health, stalls, tickets
 from widget.agents import Agent
-from widget.attempts import Attempt, Stage
+from widget.attempts import Attempt, AttemptContext, Stage
 from widget.database import Database
 from widget.diagnosis import Side
 from widget.feeds import Feed, Indicator, Source, Status
@@ -313,6 +313,40 @@ def test_a_search_finds_by_order_address_and_reference_in_every_status(desk: Des
     assert f"line-{desk.ticket.reference}" not in desk.client.get("/desk/").text
     assert f"line-{desk.ticket.reference}" in desk.client.get("/desk/", query_string={"q": wanted}).text
     assert "No ticket matches" in desk.client.get("/desk/?q=nothing-like-it").text
+
+
+def test_who_calls_with_a_code_is_found_and_taken_up_once(desk: Desk) -> None:
+    key = "10ab" + "0" * 28
+    with desk.database.write() as session:
+        made = attempts.open_for(session, desk.cast.shop, AttemptContext(key=key), clock.now())
+        session.flush()
+        take_up = f"/desk/attempts/{made.id}/ticket"
+
+    for typed in ("10AB-0000", "loab oooo", "10ab0000"):
+        page = desk.client.get("/desk/", query_string={"q": typed}).text
+        assert '<span class="mono">10AB-0000</span> has no ticket yet' in page
+    for typed in ("10AB-0001", "10AB"):
+        assert "has no ticket yet" not in desk.client.get("/desk/", query_string={"q": typed}).text
+    opened = {desk.post(take_up).location for _ in range(2)}
+    page = desk.client.get("/desk/?q=10AB-0000").text
+
+    assert len(opened) == 1
+    assert f"line-{opened.pop().rsplit('/', 1)[1]}" in page
+    assert "has no ticket yet" not in page
+    assert "No address known" in page
+
+
+def test_a_code_of_another_shop_is_neither_found_nor_taken_up(desk: Desk, stranger: FlaskClient) -> None:
+    key = "10ab" + "0" * 28
+    with desk.database.write() as session:
+        made = attempts.open_for(session, desk.cast.shop, AttemptContext(key=key), clock.now())
+        session.flush()
+        take_up = f"/desk/attempts/{made.id}/ticket"
+    token = {"csrf_token": field(stranger.get("/desk/").text, "csrf_token")}
+
+    assert "has no ticket yet" not in stranger.get("/desk/?q=10AB-0000").text
+    assert stranger.post(take_up, data=token).status_code == 404
+    assert stranger.post("/desk/attempts/99999999999999999999999/ticket", data=token).status_code == 404
 
 
 def test_an_agent_of_another_shop_meets_no_trace_of_the_ticket(desk: Desk, stranger: FlaskClient) -> None:

@@ -131,6 +131,19 @@ def test_an_order_without_an_amount_is_named_to_the_agent(client: FlaskClient, c
         assert session.scalars(sa.select(Signal).filter_by(name="named")).one().data == {"order": "D-77"}
 
 
+def test_who_has_neither_order_nor_ticket_has_a_code_to_read_out(
+    client: FlaskClient, cast: Cast, database: Database
+) -> None:
+    address = send(client).location
+    person = client.post(f"{address}/choose/person").text
+    key = attempts_in(database)[0].key.upper()
+
+    assert f'<bdi dir="ltr">{key[:4]}-{key[4:8]}</bdi>' in person
+    with_order = client.post(f"{send(client, **link(cast)).location}/choose/person").text
+    assert "D-1001" in with_order
+    assert not re.search(r'<bdi dir="ltr">[0-9A-F]{4}-', with_order)
+
+
 def test_sent_twice_it_is_one_attempt(client: FlaskClient, cast: Cast, database: Database) -> None:
     nonce = nonce_of(client.get("/start/demo"))
     first, second = send(client, nonce), send(client, nonce, happened="error")

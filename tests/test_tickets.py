@@ -8,11 +8,11 @@ import sqlalchemy as sa
 
 from tests.cast import Cast
 from tests.conftest import Clock
-from widget import followups, tickets
+from widget import casework, followups, tickets
 from widget.database import Database
 from widget.errors import Malformed, NotFound
 from widget.followups import FollowUp
-from widget.tickets import Message, Status, Ticket
+from widget.tickets import Message, Status, Ticket, Topic
 
 
 def test_a_report_owes_a_confirmation_now_and_a_reminder_in_a_day(database: Database, clock: Clock) -> None:
@@ -33,6 +33,32 @@ def test_the_same_attempt_reported_twice_is_one_ticket_with_both_sentences(datab
         assert first.id == second.id
         assert said == ["It froze.", "Still frozen."]
         assert len(followups.of(session, first)) == 2
+
+
+def test_who_was_taken_up_on_the_phone_and_reports_then_is_written_to(database: Database, clock: Clock) -> None:
+    with database.write() as session:
+        cast = Cast(session)
+        attempt = cast.attempt()
+        taken_up = casework.take_up(session, cast.shop, attempt, clock.now)
+        assert (taken_up.email, followups.of(session, taken_up)) == ("", [])
+
+        reported = cast.ticket(attempt)
+
+        assert reported.id == taken_up.id == casework.take_up(session, cast.shop, attempt, clock.now).id
+        assert reported.email == "sam@example.com"
+        assert {each.kind for each in followups.of(session, reported)} == {"opened", "reminder"}
+
+
+def test_a_ticket_about_money_does_not_become_that_of_whoever_reports_it(database: Database, clock: Clock) -> None:
+    with database.write() as session:
+        cast = Cast(session)
+        attempt = cast.attempt()
+        about_money = casework.take_up(session, cast.shop, attempt, clock.now)
+        about_money.topic = Topic.PAID_TWICE.value
+
+        cast.ticket(attempt, email="stranger@example.com")
+
+        assert about_money.email == ""
 
 
 def test_the_same_sentence_sent_twice_is_kept_once(database: Database, clock: Clock) -> None:

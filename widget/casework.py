@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
-from widget import attempts, followups, ledger, tickets, watches
+from widget import attempts, followups, ledger, orders, tickets, watches
 from widget.agents import Agent, address_of
 from widget.attempts import Attempt
 from widget.errors import Malformed
@@ -57,6 +57,14 @@ def report(
             owed[Kind.REMINDER] = now + pace.of(shop).reminder
         followups.owe_all(session, ticket, owed, now)
     return ticket
+
+
+def take_up(session: Session, shop: Shop, attempt: Attempt, now: datetime) -> Ticket:
+    """An agent takes up an attempt that nobody has reported, for its customer who calls: one ticket, however often."""
+    if attempt.order_id is not None:
+        # A payment that arrives at this moment waits, and then finds the ticket.
+        orders.locked(session, attempt.order_id)
+    return tickets.open_for_agents(session, shop, attempt, _locale_of(shop, attempt), now)
 
 
 def call_back(
@@ -190,11 +198,14 @@ def _ticket_of_doubt(session: Session, shop: Shop, attempt: Attempt, order: Orde
         return mine
     if open_ones := tickets.unfinished_of(session, order):
         return open_ones[0]
-    locale = locale_for(str(attempt.facts.get("language") or ""), home=shop.settled.locale)
-    email = order.customer_email or ""
+    locale, email = _locale_of(shop, attempt), order.customer_email or ""
     if not _is_address(email):
         return tickets.open_for_agents(session, shop, attempt, locale, now)
     return tickets.open_for(session, shop, attempt, email=email, words="", locale=locale, now=now)[0]
+
+
+def _locale_of(shop: Shop, attempt: Attempt) -> str:
+    return locale_for(str(attempt.facts.get("language") or ""), home=shop.settled.locale)
 
 
 def _what_to_look_up(attempt: Attempt) -> str:

@@ -20,6 +20,7 @@ from widget.tickets.ticket import (
     Status,
     Ticket,
     Topic,
+    hold,
     words_of,
 )
 
@@ -44,6 +45,7 @@ def open_for(
 ) -> tuple[Ticket, bool]:
     """The ticket of this attempt, and whether it was opened just now.
 
+    One that an agent took up for a caller is the customer's from now on, who is written to as if they had opened it.
     A second report of the attempt, or of an order whose ticket is not done, joins that ticket; new words are added
     to it, so that nothing the customer wrote is lost. Raises Malformed for an unusable address or too many words.
     """
@@ -53,6 +55,8 @@ def open_for(
         orders.locked(session, attempt.order_id)
     new = None
     ticket = _open_already(session, attempt, email)
+    if ticket is not None and _awaits_its_customer(session, ticket):
+        ticket.email, ticket.locale, new = email, locale, ticket
     if ticket is None:
         ticket = new = _insert(session, shop, attempt, email, locale, now)
     if ticket is None:  # another report of this attempt was faster
@@ -95,6 +99,14 @@ def _open_already(session: Session, attempt: Attempt, email: str) -> Ticket | No
     order_id = order.id if order is not None and order.is_verified else None
     known = {"attempt_id": attempt.id, "order_id": order_id, "email": email}
     return session.scalars(_OPEN_ALREADY, known).first()
+
+
+def _awaits_its_customer(session: Session, ticket: Ticket) -> bool:
+    """Whether it is about this attempt alone and nobody is known to write to. What is about money has a topic."""
+    if ticket.email or ticket.topic is not None:
+        return False
+    hold(session, ticket)
+    return not ticket.email
 
 
 def _insert(session: Session, shop: Shop, attempt: Attempt, email: str, locale: str, now: datetime) -> Ticket | None:

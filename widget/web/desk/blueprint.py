@@ -11,7 +11,7 @@ from widget import agents, clock, followups, hooks, tickets, transfers
 from widget.errors import NotFound
 from widget.shops import Shop
 from widget.web.context import services
-from widget.web.desk import board, signin, words
+from widget.web.desk import board, signin, unreported, words
 from widget.web.desk.lines import lines_of
 from widget.web.desk.places import VIEWS, Place, place_of
 
@@ -73,6 +73,7 @@ def queue_parts(session: Session, shops: dict[int, Shop], place: Place, selected
     found = tickets.queue(session, ids, statuses=place.statuses, search=place.search, limit=MAX_LINES + 1)
     return {
         **rail_parts(session, shops, place),
+        "unreported": unreported.found(session, shops, place.search, clock.now()),
         "lines": lines_of(session, shops, found[:MAX_LINES], clock.now()),
         "has_more": len(found) > MAX_LINES,
         "max_lines": MAX_LINES,

@@ -5,6 +5,7 @@ from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as Redirect
 
 from widget import casework, cashier, clock, enquiry, followups, tickets, transfers
+from widget.attempts import Attempt
 from widget.errors import Malformed, NotFound, Refused
 from widget.shops import Shop
 from widget.tickets import Status, Ticket
@@ -21,6 +22,19 @@ _WIDEST_ID = 2**62
 @blueprint.get("/tickets/<reference>")
 def ticket(reference: str) -> Response:
     return _show(reference)
+
+
+@blueprint.post("/attempts/<int:attempt_id>/ticket")
+def take_up(attempt_id: int) -> Redirect:
+    """Open the ticket of this attempt, for a customer who calls. Pressed twice, it is the same ticket."""
+    with services().database.write() as session:
+        shops = shops_of_agent(session)
+        attempt = session.get(Attempt, min(attempt_id, _WIDEST_ID))
+        if attempt is None or attempt.shop_id not in shops:
+            raise NotFound("There is no such payment.")
+        reference = casework.take_up(session, shops[attempt.shop_id], attempt, clock.now()).reference
+    flash("Ticket opened. Nobody’s e-mail address is known, so a reply reaches nobody yet.")
+    return redirect(url_for("desk.ticket", reference=reference), 303)
 
 
 @blueprint.post("/tickets/<reference>/messages")

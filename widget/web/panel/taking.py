@@ -5,7 +5,7 @@ import json
 from flask import Response, request
 from sqlalchemy.orm import Session
 
-from widget import cashier, clock, enquiry, links, offers, orders, signals
+from widget import cashier, clock, codes, enquiry, links, offers, orders, signals
 from widget.errors import NotFound, Refused
 from widget.language import N_
 from widget.links import Purpose
@@ -136,6 +136,7 @@ def _person(_session: Session, known: Knowledge) -> Response:
         closes_at=hours.closes_at(profile, known.now),
         opens_at=hours.opens_at(profile, known.now),
         ticket=known.ticket,
+        code=codes.code_of(known.case.attempt),
         calls_back=known.offers(OfferKind.CALL_BACK),
     )
 
