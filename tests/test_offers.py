@@ -26,7 +26,7 @@ EVERYTHING = Situation(
     can_hold=True,
 )
 # What is left of a part payment is offered only where there was one.
-_OF_PARTS = {OfferKind.REST, OfferKind.DIFFERENCE}
+_OF_PARTS = {OfferKind.REST, OfferKind.DIFFERENCE, OfferKind.ONE_METHOD}
 _PEOPLE = [OfferKind.PERSON, OfferKind.CALL_BACK, OfferKind.REPORT]
 situations = st.builds(
     Situation,
@@ -62,7 +62,7 @@ def test_the_rest_is_asked_for_only_when_its_own_payment_is_known_to_have_failed
 
 @given(situations)
 def test_the_whole_is_never_asked_for_when_a_part_is_paid_or_a_transfer_is_on_its_way(situation: Situation) -> None:
-    offered = set(kinds(situation)) - {*_PEOPLE, OfferKind.REST, OfferKind.DIFFERENCE}
+    offered = set(kinds(situation)) - {*_PEOPLE, *_OF_PARTS}
     if situation.is_part_paid and not situation.is_transfer_announced:
         assert offered == set()
     if situation.is_transfer_announced:
@@ -95,8 +95,8 @@ def test_while_the_charge_is_open_only_people_are_offered(charge: ChargeState) -
 
 def test_of_an_order_that_is_paid_in_part_only_the_rest_is_asked_for() -> None:
     part = replace(EVERYTHING, is_part_paid=True)
-    assert kinds(part) == _PEOPLE
-    assert kinds(replace(part, has_rest=True)) == [OfferKind.REST, *_PEOPLE]
+    assert kinds(part) == [OfferKind.ONE_METHOD, *_PEOPLE]
+    assert kinds(replace(part, has_rest=True)) == [OfferKind.REST, OfferKind.ONE_METHOD, *_PEOPLE]
 
 
 def test_of_a_payment_that_was_too_small_what_is_missing_can_be_paid() -> None:

@@ -1,5 +1,6 @@
 """Paid is the ground truth: recorded once, it ends whatever was asking for money."""
 
+import re
 import threading
 from datetime import timedelta
 
@@ -306,6 +307,26 @@ def test_a_customer_who_paid_a_part_is_told_so_and_never_asked_for_the_whole(
     assert "not been charged" not in page
     assert "/choose/report" in page
     assert not any(way in page for way in WAYS_THAT_PAY)
+
+
+def test_what_the_first_part_took_is_told_and_may_be_asked_back_to_pay_by_one_method(
+    client: FlaskClient, cast: Cast, database: Database, provider: FakeProvider
+) -> None:
+    provider.status = "requires_payment_method"
+    leg(database, cast, 1, Stage.PAID, "store_account", "pay_first")
+    second = leg(database, cast, 2, Stage.FAILED)
+    with database.write() as session:
+        _, shop, order = attempts.with_shop_and_order(session, second)
+        assert order is not None
+        first = Told("till-1", Source.SHOP, Money(100000, "ZAR"), payment="pay_first")
+        payments.record(session, shop, order, first, PACE, clock_now())
+    page = help_page(client, second)
+    assert re.search(r"This part went through: Store account, ZAR\s?1,000\.00\.", page)
+
+    tokens: Tokens = client.application.extensions["unjam"].tokens
+    form = client.post(f"/help/{tokens.sign(Purpose.HELP, second)}/choose/one_method").text
+    assert "Please give the first part back." in form
+    assert "Send the report" in form
 
 
 @pytest.mark.parametrize("kind", [kind for kind in OfferKind if kind.pays])

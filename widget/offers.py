@@ -26,6 +26,7 @@ class OfferKind(StrEnum):
     TRANSFER = "transfer"
     REST = "rest"  # what is left of a split payment
     DIFFERENCE = "difference"  # what is missing of a payment of the wrong amount
+    ONE_METHOD = "one_method"  # all of a split payment anew, once the shop has given back what the first part took
     PERSON = "person"
     CALL_BACK = "call_back"
     LATER = "later"
@@ -37,7 +38,7 @@ class OfferKind(StrEnum):
         return self not in _TALKS and self is not OfferKind.LATER
 
 
-_TALKS = frozenset({OfferKind.PERSON, OfferKind.CALL_BACK, OfferKind.REPORT})
+_TALKS = frozenset({OfferKind.ONE_METHOD, OfferKind.PERSON, OfferKind.CALL_BACK, OfferKind.REPORT})
 
 
 _UNCOUNTED = sa.text("counted_at IS NULL")
@@ -128,6 +129,7 @@ NAMES: dict[OfferKind, str] = {
     OfferKind.TRANSFER: N_("Pay by bank transfer"),
     OfferKind.REST: N_("Pay the rest"),
     OfferKind.DIFFERENCE: N_("Pay what is missing"),
+    OfferKind.ONE_METHOD: N_("One method for all of it"),
     OfferKind.PERSON: N_("Talk to a person"),
     OfferKind.CALL_BACK: N_("Ask us to call you"),
     OfferKind.LATER: N_("Pay later"),
@@ -141,6 +143,7 @@ WHYS: dict[OfferKind, str] = {
     OfferKind.TRANSFER: N_("From your banking app. It takes longer."),
     OfferKind.REST: N_("The part that you paid is kept."),
     OfferKind.DIFFERENCE: N_("Then your order is paid in full."),
+    OfferKind.ONE_METHOD: N_("Ask the shop to give the first part back."),
     OfferKind.PERSON: N_("They can see what happened."),
     OfferKind.CALL_BACK: N_("At a time that suits you."),
     OfferKind.LATER: N_("We keep your order and remind you by e-mail."),
@@ -174,6 +177,8 @@ def _is_rest_open(now: Situation) -> bool:
 
 def _answers(kind: OfferKind, now: Situation) -> bool:
     match kind:
+        case OfferKind.ONE_METHOD:
+            return now.is_part_paid and not now.is_paid and not now.is_suspect and _is_rest_open(now)
         case OfferKind.PERSON:
             return now.has_contacts
         case OfferKind.CALL_BACK:

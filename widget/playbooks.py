@@ -87,7 +87,7 @@ _PLAYBOOKS: tuple[Playbook, ...] = (
     Playbook(
         "split",
         lambda scene: scene.is_split,
-        order=(_K.REST, _K.PERSON, _K.CALL_BACK),
+        order=(_K.REST, _K.ONE_METHOD, _K.PERSON, _K.CALL_BACK),
     ),
     Playbook(
         "declined_for_good",

@@ -31,7 +31,7 @@ from widget.ranking.beliefs import (
 FAILED_AFTER = timedelta(minutes=30)
 # These take their time: a bank, a person, or the customer's own wish. A late payment corrects the count of any kind.
 SLOW_FAILED_AFTER = timedelta(days=1)
-SLOW = [OfferKind.TRANSFER, OfferKind.PERSON, OfferKind.CALL_BACK, OfferKind.LATER]
+SLOW = [OfferKind.TRANSFER, OfferKind.ONE_METHOD, OfferKind.PERSON, OfferKind.CALL_BACK, OfferKind.LATER]
 # More in one transaction would hold up the beacons.
 _BATCH = 200
 

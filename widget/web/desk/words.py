@@ -71,6 +71,7 @@ _OFFERS: dict[str, str] = {
     OfferKind.TRANSFER: "Bank transfer",
     OfferKind.REST: "The rest",
     OfferKind.DIFFERENCE: "The difference",
+    OfferKind.ONE_METHOD: "One method for all of it",
     OfferKind.PERSON: "Talk to a person",
     OfferKind.CALL_BACK: "Call back",
     OfferKind.LATER: "Pay later",

@@ -37,6 +37,8 @@ class Told:
     paid_legs: tuple[str, ...] = ()
     is_leg_paid: bool = False
     is_leg_refused: bool = False
+    # What those took, and what is left.
+    part: Money | None = None
     rest: Money | None = None
     # The page said that Pay was never pressed.
     is_of_page: bool = False
@@ -155,14 +157,17 @@ def _about_doubt(told: Told) -> Iterator[Said]:
 
 
 def _part_paid(told: Told) -> Headline:
-    count = len(told.paid_legs)
-    first = (
-        Said(N_("This part went through: {method}."), {"method": told.paid_legs[0]})
-        if count == 1 and told.paid_legs[0]
-        else counted("{count} part of this order went through.", "{count} parts of this order went through.", count)
-    )
-    lines = [first, *_about_rest(told), Said(N_("Do not pay the whole amount again."))]
+    lines = [_about_part(told), *_about_rest(told), Said(N_("Do not pay the whole amount again."))]
     return Headline(Tone.WARN, Said(N_("Part of this order is paid")), tuple(lines))
+
+
+def _about_part(told: Told) -> Said:
+    count, method = len(told.paid_legs), told.paid_legs[0]
+    if count == 1 and method and told.part:
+        return Said(N_("This part went through: {method}, {amount}."), {"method": method, "amount": told.part})
+    if count == 1 and method:
+        return Said(N_("This part went through: {method}."), {"method": method})
+    return counted("{count} part of this order went through.", "{count} parts of this order went through.", count)
 
 
 def _about_rest(told: Told) -> Iterator[Said]:

@@ -121,13 +121,17 @@ class Knowledge:
         return self.facts.feed if self.diagnosis.cause == "provider_trouble" else None
 
     @cached_property
-    def rest(self) -> Money | None:
-        """What is left of an order of which some legs were paid, as far as it is proven what those took."""
+    def part(self) -> Money | None:
+        """What the paid legs of an order took, as far as that is proven."""
         order = self.case.order
-        if order is None or not self.legs:
-            return None
-        taken = ledger.balance(self.session, order).total
-        return Money(order.amount - taken, order.currency) if 0 < taken < order.amount else None
+        taken = ledger.balance(self.session, order).total if order is not None and self.legs else 0
+        return Money(taken, order.currency) if order is not None and 0 < taken < order.amount else None
+
+    @property
+    def rest(self) -> Money | None:
+        """What is left of the order after that."""
+        order, part = self.case.order, self.part
+        return Money(order.amount - part.minor, order.currency) if order is not None and part is not None else None
 
     @property
     def device_class(self) -> str:
@@ -165,6 +169,7 @@ class Knowledge:
             paid_legs=tuple(self.label_of(each.method) if each.method else "" for each in self.legs),
             is_leg_paid=case.attempt.stage == Stage.PAID,
             is_leg_refused=case.attempt.stage == Stage.FAILED,
+            part=self.part,
             rest=self.rest,
             is_of_page=self.charge is not None and self.charge.is_of_page,
             is_busy=orders.is_being_paid(order, self.now),

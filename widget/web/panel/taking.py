@@ -7,11 +7,11 @@ from sqlalchemy.orm import Session
 
 from widget import cashier, clock, codes, enquiry, links, offers, orders, signals
 from widget.errors import NotFound, Refused
-from widget.language import N_
+from widget.language import N_, Said
 from widget.links import Purpose
 from widget.money import Money
 from widget.offers import OfferKind
-from widget.web import waiting
+from widget.web import reader, waiting
 from widget.web.context import services
 from widget.web.limits import by_link, limiter
 from widget.web.panel import calling, elsewhere, hours, knowledge, later, report, screen, transferring
@@ -20,6 +20,7 @@ from widget.web.panel.case import Case, attempt_id_of, case_of, show
 from widget.web.panel.knowledge import Knowledge
 
 # These have a page of their own that takes the money, and look after one another.
+_GIVE_BACK = N_("Please give the first part back. I would like to pay the whole order by one method.")
 _BY_LINK = {OfferKind.PAYMENT_LINK, OfferKind.REST, OfferKind.DIFFERENCE}
 
 
@@ -145,6 +146,11 @@ def _report(session: Session, known: Knowledge) -> Response:
     return report.form(session, known.case)
 
 
+def _one_method(session: Session, known: Knowledge) -> Response:
+    """Only the shop can give the first part back, so this asks it to: by a report that says so already."""
+    return report.form(session, known.case, words=reader.say(Said(_GIVE_BACK)))
+
+
 def _checkout(case: Case, method: str | None) -> str | None:
     return case.shop.settled.checkout_for(case.order.reference, method or "") if case.order else None
 
@@ -157,6 +163,7 @@ _SCREENS = {
     OfferKind.TRANSFER: transferring.offered,
     OfferKind.REST: _rest,
     OfferKind.DIFFERENCE: _difference,
+    OfferKind.ONE_METHOD: _one_method,
     OfferKind.PERSON: _person,
     OfferKind.CALL_BACK: calling.offered,
     OfferKind.LATER: later.offered,
