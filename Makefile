@@ -37,7 +37,7 @@ format: $(VENV)/.tests ## Format Python and mend what the linter can
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
 
-bench: system $(VENV)/.tests ## Measure speed, size and memory beside bare servers, in about a minute
+bench: system $(VENV)/.tests ## Measure speed, size and memory beside bare servers, and a month of ranking, in some minutes
 	$(BIN)/python -m tests.bench $(ARGS)
 
 bench-panel: system $(VENV)/.tests ## Measure the panel on PostgreSQL with a million attempts (ARGS=N for N)

@@ -11,6 +11,7 @@ import pytest
 
 from tests.test_embed_build import TOOLS, Node, node
 from widget.browsers import FACTS
+from widget.certainty import STATEMENT_DAYS, statement_days
 from widget.cli import main
 from widget.deadlines import BOUNDS, SHIPPED
 from widget.demo.scenarios import Scenario
@@ -185,3 +186,17 @@ def test_the_readme_counts_the_scenarios_of_the_demo() -> None:
 
     assert found
     assert int(found[1]) == len(Scenario)
+
+
+def test_the_days_that_an_amount_may_show_are_those_of_the_code() -> None:
+    rows = _rows(_read("providers.md").split("## How long an amount may show")[1].split("\n## ")[0], 2)
+    told = {name.strip(): days for names, days in rows for name in names.replace("and all others", "others").split(",")}
+    names = {
+        "Apple Pay": "apple_pay",
+        "Google Pay": "google_pay",
+        "Samsung Pay": "samsung_pay",
+        "store account": "store_account",
+    }
+    documented = {names.get(name, name.lower()): days for name, days in told.items() if " to " in days}
+
+    assert documented == {name: "{} to {}".format(*statement_days(name)) for name in [*STATEMENT_DAYS, "others"]}

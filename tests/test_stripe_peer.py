@@ -1,4 +1,7 @@
-"""Stripe's adapter against an imitation of Stripe that others wrote, so that ours are not wrong in the same way."""
+"""Stripe's adapter against an imitation of Stripe that others wrote, so that ours are not wrong in the same way.
+
+It has payments, search and webhooks, but no Checkout Sessions: links and their keys meet our own fake alone.
+"""
 
 import threading
 from collections.abc import Iterator
