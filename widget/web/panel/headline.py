@@ -180,9 +180,7 @@ def _about_rest(told: Told) -> Iterator[Said]:
     elif told.truth.state is ChargeState.HELD:
         yield Said(N_("Your bank holds the rest of the amount."))
     elif told.truth.state is ChargeState.CHARGED and told.is_leg_refused:
-        if told.why:
-            yield told.why
-        yield Said(N_("The payment of the rest was refused."))
+        yield told.why or Said(N_("The payment of the rest was refused."))
     else:
         yield Said(N_("We do not know yet about the rest."))
     if told.rest:
