@@ -1,4 +1,4 @@
-"""Every scenario of the demo really happens in the browser and is noticed for what it is."""
+"""Scenarios of the demo really happen in the browser and are noticed for what they are; the corpus has every kind."""
 
 import sqlite3
 from collections.abc import Callable, Iterator

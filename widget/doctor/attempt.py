@@ -2,6 +2,7 @@
 
 from widget.doctor.checks import Check, broken, well
 from widget.doctor.policy import allowing
+from widget.doctor.proxy import passing
 from widget.doctor.traces import Traces
 from widget.doctor.visit import Visit, wait_for
 
@@ -57,5 +58,5 @@ def _refusal(visit: Visit, public_url: str) -> tuple[str, str] | None:
 def _unheard(visit: Visit, public_url: str) -> str:
     answer = visit.answers.get(f"{public_url}/api/v1/beacons")
     if answer is not None and answer.status >= 400:
-        return f"{public_url}/api/v1/beacons answers {answer.status}: look at the proxy in front of Unjam."
+        return f"{public_url}/api/v1/beacons answers {answer.status}. {passing('/api/')}"
     return f"Is UNJAM_DATABASE_URL here the one that {public_url} uses? Let its proxy pass on POST /api/v1/beacons."

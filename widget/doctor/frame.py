@@ -9,6 +9,7 @@ from playwright.sync_api import Error, Frame
 from widget.doctor.checks import Check, broken, skipped, well
 from widget.doctor.policy import allowing
 from widget.doctor.protection import Relation, granted, relation_of
+from widget.doctor.proxy import passing
 from widget.doctor.visit import Visit, wait_for
 from widget.shops import Shop, origin_of
 
@@ -47,7 +48,11 @@ def mounts(visit: Visit, public_url: str, shop: Shop, *, is_allowed: bool) -> Ch
         return broken(name, *is_shown)
     if not is_allowed:
         return skipped(name, "the browser refuses it until the origin is allowed")
-    return broken(name, "The frame is on the page but does not answer.", f"Open {address} and look at its console.")
+    return broken(
+        name,
+        "The frame is on the page but does not answer.",
+        f"{passing('/static/')} The console of {address} says more.",
+    )
 
 
 def _is_shown(visit: Visit, address: str) -> bool:
@@ -70,15 +75,14 @@ def _refusal(visit: Visit, address: str) -> tuple[str, str] | None:
         )
         return f"{address} is answered with X-Frame-Options.", mend
     if answer is not None and answer.status >= 400:
-        return f"{address} answers {answer.status}.", "Look at the log of Unjam and at the proxy in front of it."
+        return (
+            f"{address} answers {answer.status}.",
+            f"{passing('/frame/')} Where that is there, the log of Unjam says why.",
+        )
     failure = visit.failures.get(address, "")
     # A frame that its own policy refuses fails too, but it has answered.
     is_unanswered = failure and answer is None and "BLOCKED_BY_RESPONSE" not in failure
-    return (
-        (f"{address} does not load: {failure}.", "Let the proxy in front of Unjam pass it on.")
-        if is_unanswered
-        else None
-    )
+    return (f"{address} does not load: {failure}.", passing("/frame/")) if is_unanswered else None
 
 
 def protection(visit: Visit, address: str) -> Check:
@@ -97,9 +101,7 @@ def survives(visit: Visit, address: str) -> Check:
         return well(name, f"the frame offered help {shown_after:.1f} s after the page froze")
     if is_alive:
         words = "The frame goes on while the page is frozen, but shows no link to help."
-        return broken(
-            name, words, f"Open {address} and look at its console; is {origin_of(address)}/static/ reachable?"
-        )
+        return broken(name, words, f"{passing('/static/')} The console of {address} says more.")
     answer = visit.answers.get(address)
     if _relation(visit, address) != "cross-site" and answer and "origin-agent-cluster" not in answer.headers:
         mend = "Let the proxy in front of Unjam pass on the header Origin-Agent-Cluster: ?1"

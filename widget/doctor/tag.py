@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from widget.doctor.checks import Check, broken, well
 from widget.doctor.policy import allowing
+from widget.doctor.proxy import passing
 from widget.doctor.visit import OUR_SCRIPT, Visit, wait_for
 from widget.shops import Shop, origin_of
 
@@ -95,7 +96,7 @@ def _unanswered(visit: Visit, tag: Tag, site: str) -> tuple[str, str] | None:
     # The browser hides the status of an answer that is no script.
     status = answer.status if answer is not None else visit.status_of(tag.src) if failure else None
     if status is not None and status >= 400:
-        mend = f"Take src from the tag that this prints: unjam embed {site}; look at the proxy in front of Unjam."
+        mend = f"Take src from the tag that this prints: unjam embed {site}. {passing('/')}"
         return f"{tag.src} answers {status}.", mend
     return (f"{tag.src} does not load: {failure}.", _mend_for(failure)) if failure else None
 
@@ -109,7 +110,7 @@ def _mend_for(failure: str) -> str:
         return "Browsers do not trust the certificate: renew it, for the name in UNJAM_PUBLIC_URL."
     if "BLOCKED_BY_RESPONSE" in failure:
         return "A proxy changes the answer: it must pass on Cross-Origin-Resource-Policy: cross-origin."
-    return "Nothing answers there: start Unjam (`unjam serve`) or correct the proxy in front of it."
+    return f"Nothing answers there: start Unjam (`unjam serve`). {passing('/')}"
 
 
 def _not_running(visit: Visit, tag: Tag) -> tuple[str, str]:
