@@ -327,7 +327,7 @@ def test_an_error_in_one_row_does_not_stop_the_others(tab: Tab, monkeypatch: pyt
 
     found = silence.suspects
     monkeypatch.setattr(silence, "judge", judge_or_break)
-    monkeypatch.setattr(silence, "suspects", lambda session: [broken, *found(session)])
+    monkeypatch.setattr(silence, "suspects", lambda session, now: [broken, *found(session, now)])
     tab.beats()
     tab.passes(13)
     assert tab.stalls() == SILENT
@@ -470,7 +470,7 @@ def test_a_round_of_the_worker_reads_no_pulses_but_those_it_needs(sqlite_databas
         pulses.heard(session, 1, key(), SEEN, clock.now)
         asked.clear()
         pulses.revived(session, limit=10)
-        silence.suspects(session)
+        silence.suspects(session, clock.now)
     rounds = list(asked)
     with sqlite_database.engine.connect() as connection:
         plans = [connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {one}", values).all() for one, values in rounds]

@@ -26,6 +26,8 @@ ORPHANS_KEPT_FOR = timedelta(minutes=5)
 
 # The servers' own pulse stands among those of the pages. No attempt has this key.
 _LISTENING = "listening"
+# So often a server notes that it listens.
+LISTENS_EVERY = timedelta(seconds=1)
 
 
 class Presence(StrEnum):
@@ -130,10 +132,16 @@ def listen(connection: sa.Connection, at: datetime) -> None:
         )
 
 
-def listening(session: Session) -> Listening | None:
-    """How long pulses have been received, or None when no server has ever listened."""
+def listening(session: Session, now: datetime) -> Listening | None:
+    """How long pulses have been received, or None when no server has ever listened.
+
+    A server that has just noted that it listens goes on until it is to note it again.
+    """
     row = session.execute(_HEARD, {"listening": _LISTENING}).one_or_none()
-    return Listening(since=row[0], until=row[1]) if row is not None and row[0] is not None else None
+    since, noted = row if row is not None else (None, None)
+    if since is None or noted is None:
+        return None
+    return Listening(since, max(noted, min(now, noted + LISTENS_EVERY)))
 
 
 def shops_waiting(session: Session) -> list[Shop]:

@@ -51,17 +51,17 @@ def verdict(presence: Presence, stage: Stage, silent_for: float, limits: Mapping
     return kind if silent_for > limits[name] else None
 
 
-def suspects(session: Session) -> list[Suspect]:
+def suspects(session: Session, now: datetime) -> list[Suspect]:
     """Pages whose pulse has stopped for longer than their shop allows."""
-    heard = pulses.listening(session)
+    heard = pulses.listening(session, now)
     if heard is None:
         return []
     return [each for shop in pulses.shops_waiting(session) for each in _late(session, shop, heard)]
 
 
-def unheard(session: Session) -> list[Suspect]:
+def unheard(session: Session, now: datetime) -> list[Suspect]:
     """Pages past Pay that never had a pulse, and whose beacons have stopped for a while."""
-    heard = pulses.listening(session)
+    heard = pulses.listening(session, now)
     if heard is None:
         return []
     has_pulse = sa.exists().where(Pulse.shop_id == Attempt.shop_id, Pulse.attempt_key == Attempt.key)
@@ -88,7 +88,7 @@ def judge(session: Session, suspect: Suspect, pace: Pace, now: datetime) -> Stal
     What was received of the attempt but not looked at yet is digested first: it may be the goodbye or the payment.
     """
     digest.digest_attempt(session, suspect.attempt_key, pace, now)
-    heard, attempt = pulses.listening(session), _held(session, suspect)
+    heard, attempt = pulses.listening(session, now), _held(session, suspect)
     if heard is None or attempt is None:
         return None
     pulse = pulses.claimed(session, suspect.pulse_id) if suspect.pulse_id is not None else None

@@ -51,6 +51,8 @@ from widget.watches import Watch
 log = structlog.get_logger()
 
 IDLE_SECONDS = 1.0
+# What pages tell, and that they went silent, is to be known within a second of its time.
+NOTICES_WITHIN_SECONDS = 0.5
 # After an error a job rests, so that neither a bug nor a restart of the database is met by a storm.
 TROUBLE_SECONDS = 5.0
 # A question to a provider or a shop's server that is under way when we stop.
@@ -136,9 +138,10 @@ class Worker:
         return self._round(self._inward) | self._round(self._mails) | self._round(self._outward)
 
     def _go_on(self, jobs: list[Job]) -> None:
+        idle_seconds = NOTICES_WITHIN_SECONDS if jobs is self._inward else IDLE_SECONDS
         while not self._stopping.is_set():
             if not self._round(jobs):
-                self._stopping.wait(IDLE_SECONDS)
+                self._stopping.wait(idle_seconds)
 
     def _round(self, jobs: list[Job]) -> bool:
         is_busy = False
@@ -186,10 +189,10 @@ class Worker:
         """Give a verdict about every page that is silent for too long, each in a transaction of its own."""
         with self._database.read() as session:
             alive = pulses.revived(session, limit=silence.BATCH)
-            suspects = silence.suspects(session)
+            suspects = silence.suspects(session, clock.now())
             if not timedelta() <= clock.now() - self._looked_at < LOOK_FOR_UNHEARD_EVERY:
                 self._looked_at = clock.now()
-                suspects += silence.unheard(session)
+                suspects += silence.unheard(session, clock.now())
         for pulse_id in alive:
             self._apart(partial(silence.withdraw, pulse_id=pulse_id))
         for suspect in suspects:

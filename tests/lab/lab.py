@@ -18,6 +18,7 @@ from widget.attempts import Attempt
 from widget.beacons import Beacon
 from widget.database import Database
 from widget.orders import Order
+from widget.pulses import Pulse
 from widget.shops import KeyKind, Profile
 from widget.stalls import Stall
 
@@ -117,6 +118,12 @@ class Lab:
             return next(
                 (facts[name] for facts in session.scalars(joined.where(Order.reference == run)) if name in facts), None
             )
+
+    def last_pulse(self, run: str) -> datetime | None:
+        """When the page of this run showed life last, or said goodbye."""
+        with self.database.read() as session:
+            joined = sa.select(sa.func.max(Pulse.at)).join(Attempt, Attempt.key == Pulse.attempt_key)
+            return session.scalar(joined.join(Order, Order.id == Attempt.order_id).where(Order.reference == run))
 
     def _told_at(self, session: sa.orm.Session, key: str) -> datetime | None:
         """When the first beacon came that names a symptom of this attempt."""

@@ -23,8 +23,8 @@ _UNTIL_WITHIN_SECONDS = 20
 _LOOKS_LONGER_SECONDS = 6
 # A symptom may not be reported before its time: who is told "stuck" too early was told wrong.
 _EARLIEST_SECONDS = -0.25
-# The server's switch counts from the last pulse, which may be this old when the page dies.
-_PULSE_SECONDS = 4.5
+# The deadlines of the server's switch, which count from the page's last pulse.
+_SWITCH = {"silent", "hidden", "closed", "away"}
 _FROZEN_FOR_SECONDS = 5
 _PILL = "return document.querySelector('#pill-text').textContent.trim()"
 _CALM = "Payment help"
@@ -148,11 +148,12 @@ class Run:
             self.result.problems.append("nothing was found")
             return
         noticed = self._noticed_by_page() if self.case.timed_by_page else first.timestamp()
+        if self.case.limit in _SWITCH and (last := self.lab.last_pulse(self.name)) is not None:
+            due = last.timestamp() + self._limit()
         self.result.seconds = round(noticed - due, 2)
         if not self.result.kind_right:
             self.result.problems.append(f"expected {self.case.kind} at {self.case.stage}; found {others}")
-        earliest = -_PULSE_SECONDS if self.case.seen_by == "server" else _EARLIEST_SECONDS
-        if not earliest <= self.result.seconds <= self.case.tolerance:
+        if not _EARLIEST_SECONDS <= self.result.seconds <= self.case.tolerance:
             self.result.problems.append(f"{self.result.seconds:+.2f} s from its deadline")
 
     def _noticed_by_page(self) -> float:

@@ -17,7 +17,7 @@ from widget import clock, pulses
 from widget.attempts import KEY_PATTERN
 from widget.database import Database
 from widget.errors import Malformed
-from widget.pulses import Presence
+from widget.pulses import LISTENS_EVERY, Presence
 from widget.web import door
 from widget.web.context import Services
 from widget.web.limits import hit
@@ -31,7 +31,6 @@ log = structlog.get_logger()
 PATH = "/api/v1/pulses"
 MAX_BYTES = 2048
 MAX_KEYS = 10
-LISTENS_EVERY_SECONDS = 1.0
 # A page sends one every 4 s and at each change; an office behind one address is many pages.
 PER_ATTEMPT = parse_limit("120/minute")
 PER_SITE = parse_limit("2000/second")
@@ -81,7 +80,7 @@ def listen(database: Database) -> threading.Event:
                     pulses.listen(connection, clock.now())
             except SQLAlchemyError as error:
                 log.warning("listening_not_noted", error=type(error).__name__)
-            stopping.wait(LISTENS_EVERY_SECONDS)
+            stopping.wait(LISTENS_EVERY.total_seconds())
 
     threading.Thread(target=note, name="listening", daemon=True).start()
     return stopping
