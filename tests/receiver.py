@@ -1,6 +1,7 @@
 """A shop's own server on loopback that takes, or refuses, what it is told."""
 
 import json
+import ssl
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,11 +24,15 @@ class Heard:
 class Receiver:
     """A shop's server on loopback. `answers_with` are the statuses it answers with, the last one for ever."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.heard: list[Heard] = []
         self.answers_with = [200]
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self.url = f"http://127.0.0.1:{self._server.server_port}/unjam?shop=1"
+        if tls:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
+            # A certificate vouches for a name.
+            self.url = f"https://localhost:{self._server.server_port}/"
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
 
     def stop(self) -> None:

@@ -10,7 +10,6 @@ import ssl
 import subprocess
 import threading
 import time
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -278,23 +277,15 @@ def test_a_certificate_must_be_one_that_somebody_vouches_for(
     if is_known:
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
 
-    with socket.create_server(("127.0.0.1", 0)) as server, context.wrap_socket(server, server_side=True) as secure:
-        threading.Thread(target=_answer_one, args=(secure,), daemon=True).start()
-        owe(sqlite_database, clock, f"https://localhost:{secure.getsockname()[1]}/", "D-1")
-        tell(sqlite_database)
+    secure = Receiver(context)
+    owe(sqlite_database, clock, secure.url, "D-1")
+    tell(sqlite_database)
+    secure.stop()
     trouble = None if is_known else "The shop's server has no certificate that can be trusted."
     assert (the_hook(sqlite_database).delivered_at is not None, the_hook(sqlite_database).trouble) == (
         is_known,
         trouble,
     )
-
-
-def _answer_one(secure: socket.socket) -> None:
-    with suppress(OSError):
-        caller, _ = secure.accept()
-        with caller:
-            caller.recv(65536)
-            caller.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
 
 
 DOCUMENT = (Path(__file__).parent.parent / "static" / "docs" / "webhooks.md").read_text()
