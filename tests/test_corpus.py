@@ -3,6 +3,7 @@
 The cases are files; tests/corpus/README.md says how to add one.
 """
 
+import os
 from collections.abc import Callable
 
 import pytest
@@ -24,12 +25,18 @@ def _batches() -> list[ParameterSet]:
     """Cases of one engine that run together, so that most of the time they wait at once."""
     batches = []
     for engine in ENGINES:
-        cases = [case for case in (*corpus("stalls"), *corpus("healthy")) if case.runs_on(engine)]
+        cases = [case for case in (*corpus("stalls"), *corpus("healthy")) if _is_played(case, engine)]
         # Those that need a browser to themselves take longest and are spread over all batches.
         cases.sort(key=lambda case: (case.conditions.alone, repr(case.conditions), case.id))
         number = -(-len(cases) // _TOGETHER)
         batches += [pytest.param(engine, cases[each::number], id=f"{engine}-{each}") for each in range(number)]
     return batches
+
+
+def _is_played(case: Case, engine: str) -> bool:
+    """All in Chromium. In the others a sample, as all of them take a quarter of an hour (`make test-engines`)."""
+    is_wanted = engine == "chromium" or case.is_sampled or os.environ.get("UNJAM_TESTS_ENGINES") == "all"
+    return is_wanted and case.runs_on(engine)
 
 
 @pytest.mark.parametrize(("engine", "cases"), _batches())
@@ -50,7 +57,8 @@ def test_the_corpus_is_noticed_as_it_should_be(
 
 
 @pytest.mark.parametrize("kind", sorted(set(StallKind) - {StallKind.ASKED}))
-def test_every_kind_of_stall_has_three_cases_in_the_corpus(kind: StallKind) -> None:
+def test_every_kind_of_stall_has_three_cases_in_the_corpus_and_one_in_its_sample(kind: StallKind) -> None:
     cases = [case for case in corpus("stalls") if case.kind == kind]
 
     assert len(cases) >= 3
+    assert sum(case.is_sampled for case in cases) == 1

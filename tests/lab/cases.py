@@ -35,6 +35,8 @@ class Case(BaseModel):
     # Offline, the page notices in time, and the server hears of it when the connection is back.
     timed_by_page: bool = False
     shows: Literal["asks", "frozen", "nothing"] = "asks"
+    # Played in Firefox and WebKit, too, whenever the tests run.
+    is_sampled: bool = False
     engines: tuple[str, ...] = ENGINES
     except_: dict[str, str] = Field(default_factory=dict, alias="except")
     # Where Unjam comes from: its own address, through the lab with its clock shifted or with a sheet that comes late,

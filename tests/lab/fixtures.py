@@ -1,7 +1,6 @@
 """The lab and the three engines, for tests; and the table of what was found, at the end of a run of tests."""
 
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -55,18 +54,6 @@ def tell(request: pytest.FixtureRequest) -> Callable[[list[Result]], None]:
         request.node.user_properties.append((_PROPERTY, json.dumps([result.as_json() for result in results])))
 
     return told
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Firefox and WebKit play the corpus only when asked to (`make test-engines`): it takes a quarter of an hour, and
-    on a busy machine Firefox is late now and then, which says nothing about Unjam. Those passed over count as skipped.
-    """
-    if os.environ.get("UNJAM_TESTS_ENGINES") == "all":
-        return
-    skip = pytest.mark.skip(reason="played by `make test-engines`")
-    for item in items:
-        if item.path.name == "test_corpus.py" and ("[firefox" in item.name or "[webkit" in item.name):
-            item.add_marker(skip)
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
