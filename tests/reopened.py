@@ -53,5 +53,7 @@ def reopened(url: str) -> Iterator[Database]:
         idle.append(reused)
 
 
-def _refuse(_connection: sa.Connection) -> None:
+def _refuse(connection: sa.Connection) -> None:
+    # Put back into the pool, it would lead the next test to this one's database.
+    connection.invalidate()
     raise AssertionError("this database belonged to a test that is over")

@@ -115,6 +115,16 @@ def test_a_database_is_refused_to_whoever_uses_it_after_its_test(database_url: s
         add_shop(database)
 
 
+def test_who_comes_late_leaves_no_connection_to_the_old_database(sqlite_url: str, tmp_path: Path) -> None:
+    with reopened(sqlite_url) as database:
+        add_shop(database)
+    with pytest.raises(AssertionError, match="is over"):
+        count_rows(database)
+
+    with reopened(f"sqlite:///{tmp_path}/other.sqlite") as other, other.read() as session:
+        assert session.scalar(sa.text("SELECT file FROM pragma_database_list")) == f"{tmp_path}/other.sqlite"
+
+
 def test_two_databases_at_once_are_two(sqlite_url: str, tmp_path: Path) -> None:
     with reopened(sqlite_url) as one, reopened(f"sqlite:///{tmp_path}/other.sqlite") as other:
         add_shop(one)
