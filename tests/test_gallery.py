@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Iterator
+from difflib import unified_diff
 from pathlib import Path
 
 import pytest
@@ -93,7 +94,9 @@ def compare(folder: Path | None, name: str, words: list[str]) -> None:
     if folder:
         keep_words(folder, name, words)
     else:
-        assert words == known_words(SCREENS).get(name), f"{name}.png shows other words. Run: make gallery"
+        kept = known_words(SCREENS).get(name, [])
+        other = "\n".join(unified_diff(kept, words, "kept", "shown", lineterm=""))
+        assert words == kept, f"{name}.png shows other words. Run: make gallery\n{other}"
 
 
 @pytest.mark.parametrize("picture", PICTURES, ids=lambda picture: picture.name)
