@@ -69,6 +69,13 @@ class Firefox:
     name = "firefox"
 
     def __init__(self, conditions: Conditions) -> None:
+        """Start it; once more where it shuts the door again in the middle of the greeting, as it does now and then."""
+        try:
+            self._start(conditions)
+        except Gone:
+            self._start(conditions)
+
+    def _start(self, conditions: Conditions) -> None:
         self._port, self._home = free_port(), Path(tempfile.mkdtemp(prefix="unjam-firefox-"))
         special: dict[str, str | int | bool] = {"marionette.port": self._port}
         if conditions.user_agent:
@@ -96,7 +103,12 @@ class Firefox:
                 stderr=log,
                 start_new_session=True,
             )
-        self._marionette = Marionette(self._port, self._process)
+        try:
+            self._marionette = Marionette(self._port, self._process)
+        except Gone:
+            self.kill()
+            shutil.rmtree(self._home, ignore_errors=True)
+            raise
         self._windows = Windows(self._marionette)
 
     def tab(self) -> "FirefoxTab":
@@ -165,7 +177,11 @@ class Marionette:
         self._socket = _connected(port, process)
         self._file = self._socket.makefile("rb")
         self._id = 0
-        self._receive()
+        try:
+            self._receive()
+        except (Gone, OSError) as trouble:
+            self.close()
+            raise Gone(f"Firefox: {type(trouble).__name__} at its greeting") from trouble
         # Not under "capabilities", as in WebDriver. What Marionette does not know it passes over in silence, and then
         # it waits until each page has loaded, which a page with a script that hangs never has.
         self.say("WebDriver:NewSession", pageLoadStrategy="none")
@@ -203,7 +219,7 @@ def _connected(port: int, process: subprocess.Popen[bytes]) -> socket.socket:
             return socket.create_connection(("127.0.0.1", port), timeout=_ANSWERS_WITHIN_SECONDS)
         except OSError:
             time.sleep(0.05)
-    raise AssertionError(f"Firefox did not start (exit code {process.poll()}).")
+    raise Gone(f"Firefox did not start (exit code {process.poll()}).")
 
 
 def _write_profile(folder: Path, preferences: dict[str, str | int | bool]) -> None:
