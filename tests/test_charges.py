@@ -7,6 +7,7 @@ import pytest
 
 from tests.cast import PACE, Cast
 from tests.conftest import Clock
+from tests.fake_provider import FakeProvider
 from widget import attempts, belonging, certainty, charges, enquiry, siblings, signals, watches
 from widget.attempts import Attempt
 from widget.certainty import Truth
@@ -265,3 +266,27 @@ def test_an_open_try_is_found_behind_any_number_of_others(sqlite_database: Datab
         session.flush()
 
         assert truth(cast, cast.attempt(charge=NOT_CHARGED), clock).state is UNKNOWN
+
+
+def test_what_was_said_after_the_clock_was_put_back_is_the_last_word(database: Database, clock: Clock) -> None:
+    with database.write() as session:
+        cast = Cast(session)
+        attempt = cast.attempt()
+        charges.record(session, attempt, Answer(NOT_CHARGED), clock.now)
+        clock.forward(timedelta(minutes=-5))
+        assert not charges.is_fresh(charges.latest(session, attempt.id), cast.order(), clock.now)
+        charges.record(session, attempt, Answer(UNKNOWN, status="processing"), clock.now)
+        assert truth(cast, attempt, clock).state is UNKNOWN
+
+
+def test_a_question_put_after_the_clock_was_put_back_is_not_overruled_by_an_older_answer(
+    database: Database, clock: Clock, provider: FakeProvider
+) -> None:
+    with database.write() as session:
+        cast = Cast(session, profile={"providers": {"demo": {"url": provider.url}}})
+        attempt_id = cast.attempt().id
+    provider.status = "requires_payment_method"
+    assert enquiry.ask(database, PACE, attempt_id) is NOT_CHARGED
+    clock.forward(timedelta(minutes=-5))
+    provider.status = "processing"
+    assert enquiry.ask(database, PACE, attempt_id) is UNKNOWN

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from widget import attempts, guard, signals
+from widget import attempts, clock, guard, signals
 from widget.attempts import Attempt, Stage
 from widget.database import Base, Currency, Id, Instant, Key, Minor, Text, Word, to
 from widget.money import Money
@@ -19,6 +19,8 @@ FRESH_FOR = timedelta(seconds=3)
 # Why nothing was charged although nobody could be asked.
 NOT_PRESSED = "Pay was not pressed on this page."
 _MAX_WORD_CHARS = 100
+# By how much the clocks of several servers may differ. What lies further ahead was said before a clock was put back.
+_CLOCKS_APART = timedelta(minutes=1)
 # Of one order; the latest are those that may still be going on.
 _MOST_TRIES = 20
 
@@ -59,6 +61,10 @@ class Charge(Base):
         if order is None or self.state != ChargeState.CHARGED or self.amount is None:
             return False
         return self.currency != order.currency or self.amount < order.amount
+
+    def is_within(self, lasting: timedelta, now: datetime) -> bool:
+        """Whether this was said so short a time ago. What is further ahead of the clock than that has no known age."""
+        return abs(now - self.answered_at) <= lasting
 
     @property
     def money(self) -> Money | None:
@@ -122,7 +128,7 @@ def record_for_others(session: Session, attempt: Attempt, answer: Answer, now: d
     said = latest_of(session, {each.id for each in tries})
     for each in tries:
         known = said.get(each.id)
-        is_newer = known is not None and known.answered_at > now
+        is_newer = known is not None and now < known.answered_at <= clock.now() + _CLOCKS_APART
         if is_newer or provider_of(shop, each) != asked:
             continue
         if known is not None and known.state == ChargeState.NOT_CHARGED:
@@ -135,7 +141,8 @@ def record_for_others(session: Session, attempt: Attempt, answer: Answer, now: d
 
 
 def latest(session: Session, attempt_id: int) -> Charge | None:
-    query = sa.select(Charge).filter_by(attempt_id=attempt_id).order_by(Charge.answered_at.desc(), Charge.id.desc())
+    # Not by its time: a clock may have been put back since.
+    query = sa.select(Charge).filter_by(attempt_id=attempt_id).order_by(Charge.id.desc())
     return session.scalars(query.limit(1)).first()
 
 
@@ -143,7 +150,7 @@ def latest_of(session: Session, attempt_ids: Collection[int]) -> dict[int, Charg
     """The latest of each of these attempts that has any, in one statement."""
     if not attempt_ids:
         return {}
-    query = sa.select(Charge).where(Charge.attempt_id.in_(attempt_ids)).order_by(Charge.answered_at, Charge.id)
+    query = sa.select(Charge).where(Charge.attempt_id.in_(attempt_ids)).order_by(Charge.id)
     return {each.attempt_id: each for each in session.scalars(query)}
 
 
@@ -152,7 +159,7 @@ def is_fresh(charge: Charge | None, order: Order | None, now: datetime) -> bool:
     if charge is None:
         return False
     is_final = charge.state == ChargeState.CHARGED and not charge.is_part_of(order)
-    return is_final or now - charge.answered_at < FRESH_FOR
+    return is_final or charge.is_within(FRESH_FOR, now)
 
 
 def state_of(charge: Charge | None) -> ChargeState:

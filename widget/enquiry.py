@@ -56,6 +56,7 @@ ROUND_WATCHES = 5
 MAX_NAMES_ASKED = 4
 _MAX_WORD_CHARS = 100
 _NOBODY = "The order is not known, so nobody could be asked."
+_RUNS_ON = "A part of the order was charged, and another payment of it may still be under way."
 _UNNAMED = "The page has not named the payment of this try, so the provider cannot be asked about it."
 
 
@@ -125,9 +126,10 @@ def _ask_one(
             return _said(session, attempt, order, charge)
         subject = _subject(session, attempt)
         names = _doubted(session, attempt)
-        put_at = clock.now()
+        put_at, before = clock.now(), _mark(charge)
     answer = subject.answer or _ask(subject.provider, subject.question)
-    heard = _Heard(answer, _ask_one_by_one(subject, names), put_at, is_looked_at=is_looked_at, is_first=is_first)
+    one_by_one = _ask_one_by_one(subject, names)
+    heard = _Heard(answer, one_by_one, put_at, before, is_looked_at=is_looked_at, is_first=is_first)
     with database.write() as session:
         return _keep(session, attempts.by_id(session, attempt_id), subject, heard, pace)
 
@@ -139,9 +141,16 @@ class _Heard:
     answer: Answer
     one_by_one: dict[str, Answer]
     put_at: datetime
+    # The answer that there was before the question.
+    before: tuple[int, datetime] | None
     is_looked_at: bool
     # Whether this is the attempt that somebody asked about, not another try at its order.
     is_first: bool
+
+
+def _mark(charge: Charge | None) -> tuple[int, datetime] | None:
+    """Which answer this is; the same one given again is another."""
+    return (charge.id, charge.answered_at) if charge is not None else None
 
 
 def _keep(session: Session, attempt: Attempt, subject: _Subject, heard: _Heard, pace: Pace) -> _Said:
@@ -155,9 +164,11 @@ def _keep(session: Session, attempt: Attempt, subject: _Subject, heard: _Heard, 
         answer = replace(answer, state=ChargeState.UNKNOWN, detail=_UNNAMED)
     if order is not None:
         answer = _settle_if_charged(session, order, answer, subject.name, attempt.method, pace)
+        answer = _without_doubt(session, attempt, order, answer)
         _decide(session, attempt, order, heard.one_by_one, subject.name, pace)
     newest = charges.latest(session, attempt.id)
-    if newest is not None and newest.answered_at > heard.put_at:
+    # What was there before is older, whatever the time on it: a clock may have been put back since.
+    if newest is not None and _mark(newest) != heard.before and newest.answered_at > heard.put_at:
         return _said(session, attempt, order, newest)
     charge = charges.record(session, attempt, answer, heard.put_at, was_asked=was_asked, asked=subject.name)
     charges.record_for_others(session, attempt, answer, heard.put_at, asked=subject.name)
@@ -316,6 +327,17 @@ def _settle_if_charged(
     if not kept:
         return Answer(ChargeState.UNKNOWN, detail="This payment is recorded for another order of the shop.")
     return replace(answer, payment=kept[0].payment, money=kept[0].money, charged=tuple(kept) if len(kept) > 1 else ())
+
+
+def _without_doubt(session: Session, attempt: Attempt, order: Order, answer: Answer) -> Answer:
+    """The answer; nothing is known while beside a part of the order that was charged another payment may run on."""
+    if answer.state is not ChargeState.CHARGED or order.paid_at is not None:
+        return answer
+    named = {attempt.payment, *siblings.named_by_others(session, attempt)} - {None}
+    told = answer.asked | {answer.payment, *(each.payment for each in answer.charged)}
+    if answer.moves or not (answer.is_of_order or named <= told):
+        return Answer(ChargeState.UNKNOWN, detail=_RUNS_ON, status=answer.status)
+    return answer
 
 
 def _doubted(session: Session, attempt: Attempt) -> tuple[str, ...]:

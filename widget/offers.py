@@ -93,7 +93,7 @@ class Situation:
     is_part_paid: bool = False
     # What is left of the order after those legs is known.
     has_rest: bool = False
-    # The page was told that this leg was refused: what the provider has is the legs before it.
+    # This leg has failed, and the provider has told of all it may have begun: what was charged is the legs before it.
     is_leg_refused: bool = False
     # One payment took less than the order is worth, and by how much is known.
     is_short: bool = False

@@ -3,6 +3,7 @@
 One of which it is not known that nothing was charged keeps everything closed that would take the money again.
 """
 
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -10,7 +11,7 @@ from functools import cached_property
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from widget import advice, attempts, charges, orders, siblings
+from widget import advice, attempts, charges, ledger, orders, siblings
 from widget.attempts import Attempt, Stage
 from widget.charges import FRESH_FOR, Charge, provider_of, state_of
 from widget.orders import Order
@@ -25,8 +26,11 @@ _MOST_LOOKED_THROUGH = 50
 _MAX_ELSEWHERE = 3
 # No provider keeps what waits for its customer for longer.
 _WAITS_AT_MOST = timedelta(hours=72)
-# What a page calls it when the answer to a request was lost, which may have been carried out all the same.
-_LOST = {"TypeError", "NetworkError", "AbortError", "TimeoutError", "500", "502", "503", "504"}
+# What a page calls it when the answer to a request was lost, which may have been carried out all the same. The name of
+# an error, as of any exception, and the statuses of HTTP that say nothing about what became of the request.
+_LOST = re.compile(
+    r"5\d\d|408|409|425|429|\w*(error|exception)|\w*(time_?d?_?out|network|connection|unknown)\w*", re.IGNORECASE
+)
 _MAY_BE_OPEN = [*siblings.PAST_PAY, Stage.LEFT.value, Stage.FAILED.value]
 
 
@@ -72,6 +76,8 @@ class Tries:
         So for a payment link, too, which may be the very one that takes the money.
         """
         state = state_of(self.charge)
+        if state is ChargeState.CHARGED and self.order is not None and self.order.paid_at is None:
+            return ChargeState.UNKNOWN if self.unheard is not None else state
         if state is not ChargeState.NOT_CHARGED:
             return state
         is_later_leg = self.attempt.is_part and self.attempt.leg != 1 and not self.paid_legs
@@ -93,6 +99,25 @@ class Tries:
         if len(tries) >= _MOST_LOOKED_THROUGH:
             return tries[-1]
         return next((each for each in tries if not self._is_known(each, RELIED_ON_FOR)), None)
+
+    @cached_property
+    def unheard(self) -> Attempt | None:
+        """A try past Pay, this one or another, that may take money beside what was taken for a part of the order.
+
+        A payment that no try has named accounts for one try that has named none, whichever that is.
+        """
+        if len(self._past_pay) >= _MOST_LOOKED_THROUGH:
+            return self._past_pay[-1]
+        everyone = [self.attempt, *self._others]
+        taken = {each.payment for each in ledger.balance(self.session, self.order).taken} if self.order else set()
+        unnamed = len(taken - {each.payment for each in everyone})
+        unnamed -= sum(each.stage == Stage.PAID and each.payment is None for each in everyone)
+        for each in (self.attempt, *self._past_pay):
+            if each.payment not in taken and self._may_run(each):
+                unnamed -= 1
+                if each.payment is not None or unnamed < 0:
+                    return each
+        return None
 
     @property
     def unsure_elsewhere(self) -> list[Attempt]:
@@ -167,10 +192,39 @@ class Tries:
             if is_of_mine and (is_of_order or self._was_refused_before(each, mine)):
                 continue
             # Elsewhere one that failed before it had a payment is over: a window, for instance, closed at once.
-            may_have_begun = is_of_mine or each.payment is not None or each.error_code in _LOST
+            may_have_begun = is_of_mine or each.payment is not None or _is_lost(each)
             if (each.stage == Stage.FAILED and may_have_begun) or siblings.open_stage(self.session, each):
                 found.append(each)
         return found
+
+    def is_refused(self, tried: Attempt) -> bool:
+        """Whether the page of this try has told of a refusal, by a code: one of the provider's, or its own word for it.
+
+        A lost connection or a server that failed says nothing about the money.
+        """
+        if tried.stage != Stage.FAILED or not tried.error_code:
+            return False
+        provider = provider_of(self._shop, tried)
+        is_word_of_shop = provider not in advice.TABLES and not _is_lost(tried)
+        return is_word_of_shop or advice.is_decline(provider, tried.error_code)
+
+    def _may_run(self, tried: Attempt) -> bool:
+        """Whether this try may have a payment that the answer about this attempt does not speak for."""
+        provider = provider_of(self._shop, tried)
+        is_of_mine = provider is not None and provider == provider_of(self._shop, self.attempt)
+        if is_of_mine and self._speaks_for(tried):
+            return False
+        if self._is_known(tried, RELIED_ON_FOR) or self.is_refused(tried):
+            return False
+        if tried.stage == Stage.FAILED:
+            return is_of_mine or tried.payment is not None or _is_lost(tried)
+        return siblings.open_stage(self.session, tried) is not None
+
+    def _speaks_for(self, tried: Attempt) -> bool:
+        """Whether the provider's last word was about this try, too: what was named there was part of the question."""
+        charge = self.charge
+        is_about_it = charge is not None and (charge.is_of_order or tried.payment is not None)
+        return charge is not None and is_about_it and charge.is_within(RELIED_ON_FOR, self.now)
 
     def _was_refused_before(self, tried: Attempt, provider: str | None) -> bool:
         """Whether a try's page told of a decline by its code and of no payment, before this one named its own.
@@ -191,8 +245,12 @@ class Tries:
         charge = self._charges.get(tried.id)
         if charge is None or charge.state != ChargeState.NOT_CHARGED:
             return False
-        return self.now - charge.answered_at <= lasting
+        return charge.is_within(lasting, self.now)
 
     def _is_waiting(self, charge: Charge | None) -> bool:
         is_open = charge is not None and charge.waits and charge.state == ChargeState.NOT_CHARGED
         return charge is not None and is_open and self.now - charge.answered_at < _WAITS_AT_MOST
+
+
+def _is_lost(tried: Attempt) -> bool:
+    return bool(_LOST.fullmatch(tried.error_code or ""))

@@ -16,6 +16,7 @@ from widget.shops import Shop
 
 log = structlog.get_logger()
 
+_BUSY = Answer(ChargeState.UNKNOWN, detail="The money is being taken on this page, or it is being closed.")
 _OPEN = Answer(ChargeState.UNKNOWN, detail="The page of a link that is over could not be closed yet.")
 
 
@@ -43,7 +44,7 @@ def page_of(session: Session, link: PaymentLink) -> Page | None:
     return Page(link.key, link.hosted_id, link.provider, shop.settled.providers, was_closed=link.hosted_url is None)
 
 
-def state_of(page: Page, *, may_take: bool = True) -> Answer:
+def state_of(database: Database, page: Page, *, may_take: bool = True) -> Answer:
     """What became of the page. With some providers looking is what takes the money, where it `may_take` any.
 
     Of a page that may not and is not closed, only that money has moved is believed: it may still move.
@@ -53,11 +54,26 @@ def state_of(page: Page, *, may_take: bool = True) -> Answer:
         if provider is None:
             return Answer(ChargeState.UNKNOWN, detail="The provider of this page is not configured any more.")
         is_open = not may_take and not page.was_closed
-        answer = _OPEN if is_open and provider.TAKES_BY_LOOKING else provider.link_state(page.hosted_id)
+        if provider.TAKES_BY_LOOKING and not page.was_closed:
+            return _take(database, provider, page) if may_take else _OPEN
+        answer = provider.link_state(page.hosted_id)
         return _OPEN if is_open and answer.state is ChargeState.NOT_CHARGED else answer
     except (ProviderDown, ProviderRefused) as error:
         log.warning("payment_page_silent", provider=page.provider, reason=str(error))
         return Answer(ChargeState.UNKNOWN, detail=str(error))
+
+
+def _take(database: Database, provider: Provider, page: Page) -> Answer:
+    """Take what was approved on the page, which nobody may close meanwhile.
+
+    Without an answer it stays held for a while: the request may still be on its way.
+    """
+    if not _hold(database, page):
+        return _BUSY
+    answer = provider.link_state(page.hosted_id)
+    if answer.state is not ChargeState.UNKNOWN:
+        _let_go(database, page)
+    return answer
 
 
 def close(database: Database, page: Page) -> bool:
@@ -66,8 +82,22 @@ def close(database: Database, page: Page) -> bool:
         return True
     try:
         provider = adapter_for(page.provider, page.providers)
-        if provider is None:
-            return False
+    except ProviderRefused as error:
+        log.warning("payment_page_not_closed", provider=page.provider, reason=str(error))
+        return False
+    if provider is None:
+        return False
+    if not provider.TAKES_BY_LOOKING:
+        return _close(database, provider, page)
+    if not _hold(database, page):
+        return False
+    is_closed = _close(database, provider, page)
+    _let_go(database, page)
+    return is_closed
+
+
+def _close(database: Database, provider: Provider, page: Page) -> bool:
+    try:
         # Paid on it a moment ago? Then it is not ours to close.
         provider.revoke(page.hosted_id)
     except (ProviderDown, ProviderRefused) as error:
@@ -76,6 +106,16 @@ def close(database: Database, page: Page) -> bool:
     with database.write() as session:
         links.mark_closed(links.by_key(session, page.key), clock.now())
     return True
+
+
+def _hold(database: Database, page: Page) -> bool:
+    with database.write() as session:
+        return links.hold_page(session, page.key, clock.now())
+
+
+def _let_go(database: Database, page: Page) -> None:
+    with database.write() as session:
+        links.let_page_go(session, page.key)
 
 
 def revoke(provider: Provider, hosted_id: str) -> None:

@@ -56,7 +56,7 @@ def look(database: Database, pace: Pace, key: str) -> Taking:
         page, is_over = pages.page_of(session, link), links.is_over(link, session.get_one(Order, link.order_id))
     if page is not None and is_over:
         page = replace(page, was_closed=pages.close(database, page))
-    answer = pages.state_of(page, may_take=not is_over) if page is not None else None
+    answer = pages.state_of(database, page, may_take=not is_over) if page is not None else None
     with database.write() as session:
         link = links.by_key(session, key)
         order = orders.locked_by_reference(session, session.get_one(Order, link.order_id))

@@ -30,6 +30,11 @@ MONEY_KEEPS_ORDER = timedelta(days=30)
 _KEY_CHARS = 200
 
 
+# For so long one of us alone takes what was approved on a page, or closes it. Every request is over much sooner, and
+# what was still on its way to the provider when we were killed has arrived.
+PAGE_HELD_FOR = timedelta(minutes=1)
+
+
 class BeingPaid(Refused):
     """Another link is taking the money of the order at this moment."""
 
@@ -98,6 +103,17 @@ def nothing_moved(link: PaymentLink, order: Order, now: datetime, *, is_final: b
         let_go(link, order)
     elif order.paying_link == link.key and order.paying_until is not None:
         order.paying_until = min(order.paying_until, now + PAGE_KEEPS_ORDER)
+
+
+def hold_page(session: Session, key: str, now: datetime) -> bool:
+    """Have this link's page to oneself, to take what was approved on it or to close it. False while somebody has it."""
+    free = sa.or_(PaymentLink.held_until.is_(None), PaymentLink.held_until <= now)
+    held = sa.update(PaymentLink).where(PaymentLink.key == key, free).values(held_until=now + PAGE_HELD_FOR)
+    return session.execute(held.returning(PaymentLink.id)).first() is not None
+
+
+def let_page_go(session: Session, key: str) -> None:
+    session.execute(sa.update(PaymentLink).where(PaymentLink.key == key).values(held_until=None))
 
 
 def let_go(link: PaymentLink, order: Order) -> None:

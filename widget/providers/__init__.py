@@ -99,6 +99,8 @@ class Answer:
     charged: tuple["Paid", ...] = ()
     # A payment of this order may still be completed by its customer alone, at the bank or in the provider's window.
     waits: bool = field(default=False, compare=False)
+    # Beside what was charged, another payment of this order may still take money, or holds some.
+    moves: bool = field(default=False, compare=False)
     # Whether the provider itself says that the payment is of this order. Otherwise only a page has named it. `taken_at`
     # is when its money was taken or held, and `names` what stands where shops by custom write the order's number when
     # that is another text; both where the provider says so.

@@ -108,7 +108,7 @@ class Adyen:
             reason = "Adyen has told of refused payments only, none of which is known to be the last."
             return Answer(ChargeState.UNKNOWN, None, None, reason, best.status, best.code, best.network_code)
         answer = asked if asked is not None and asked.state is best.state and not best.charged else best
-        return replace(answer, asked=known)
+        return replace(answer, asked=known, moves=best.moves)
 
     def link(self, bill: Bill) -> Hosted:
         currency = bill.money.currency

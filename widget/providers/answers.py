@@ -15,6 +15,7 @@ _FURTHEST = (ChargeState.CHARGED, ChargeState.HELD, ChargeState.UNKNOWN, ChargeS
 NOT_ASKABLE = "not_askable"
 # The worst first.
 _LEFT = (GivenUp.MOVING, GivenUp.CUSTOMER, GivenUp.GONE)
+_UNDER_WAY = {ChargeState.HELD, ChargeState.UNKNOWN}
 # Of a payment that can not be completed any more, because it was or will never be.
 SETTLED = {ChargeState.CHARGED, ChargeState.NOT_CHARGED}
 # So many orders of a shop have to be seen before one may say that it marks all of them.
@@ -28,7 +29,9 @@ def furthest(answers: Iterable[Answer]) -> Answer | None:
     ordered = sorted(answers, key=lambda answer: (_FURTHEST.index(answer.state), not answer.is_proven))
     if not ordered:
         return None
-    best = replace(ordered[0], waits=any(each.waits for each in ordered))
+    best = replace(
+        ordered[0], waits=any(each.waits for each in ordered), moves=any(each.state in _UNDER_WAY for each in ordered)
+    )
     charged = {each.payment: each for each in reversed(ordered) if each.state is ChargeState.CHARGED}
     paid = tuple(
         Paid(each.payment, each.money, each.is_proven, each.taken_at, each.names)

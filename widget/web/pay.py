@@ -31,6 +31,9 @@ def page(token: str) -> Response:
     with services().database.read() as session:
         link = links.by_key(session, key)
         state, why, status = _standing(session, link)
+        if state == "over" and link.may_have_taken:
+            # The provider's page may have outlived the link: what became of it is looked up before anything is said.
+            state, status = "checking", 200
         shown = _show(session, link, token, state, why=why, status=status)
     if state == "over":
         _note_refusal(key)

@@ -23,6 +23,13 @@ def page(token: str) -> Response:
         return screen.choices(session, case, checks=0, greeting=screen.greeting(session, case))
 
 
+def choices_afresh(attempt_id: int, token: str) -> Response:
+    """The ways out after something was undone: what was said of the money before it may be long ago."""
+    enquiry.ask(services().database, services().pace, attempt_id)
+    with services().database.write() as session:
+        return screen.choices(session, case_of(session, attempt_id, token), checks=0)
+
+
 @blueprint.post("/help/<token>/check")
 @limiter.limit("120/minute", key_func=by_link)
 def check(token: str) -> Response:

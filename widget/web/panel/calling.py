@@ -12,7 +12,7 @@ from widget.offers import OfferKind
 from widget.web import reader
 from widget.web.context import services
 from widget.web.limits import by_link, limiter
-from widget.web.panel import fields, hours, knowledge, screen, writing
+from widget.web.panel import asking, fields, hours, knowledge, writing
 from widget.web.panel.blueprint import blueprint
 from widget.web.panel.case import Case, attempt_id_of, case_of, show
 from widget.web.panel.knowledge import Knowledge
@@ -30,31 +30,35 @@ def call_back(token: str) -> Response:
     try:
         with services().database.write() as session:
             case = case_of(session, attempt_id, token)
-            if not knowledge.of(session, case).offers(OfferKind.CALL_BACK):
-                return screen.choices(session, case, checks=0)
-            email, phone = fields.email(request.form.get("email", "")), fields.phone(request.form.get("phone", ""))
-            call_at, words = _picked(case), request.form.get("words", "")
-            ticket = writing.within_limits(
-                session,
-                case,
-                email,
-                lambda: casework.call_back(
-                    session,
-                    case.shop,
-                    case.attempt,
-                    email=email,
-                    phone=phone,
-                    call_at=call_at,
-                    words=words,
-                    locale=reader.locale(),
-                    pace=services().pace,
-                    now=clock.now(),
-                ),
-            )
-            return show("called", case, ticket=ticket, status_url=services().addresses.status(ticket))
+            if knowledge.of(session, case).offers(OfferKind.CALL_BACK):
+                return _keep(session, case)
     except Malformed as error:
         with services().database.read() as session:
             return _form(case_of(session, attempt_id, token), error=reader.say(error.said))
+    return asking.choices_afresh(attempt_id, token)
+
+
+def _keep(session: Session, case: Case) -> Response:
+    email, phone = fields.email(request.form.get("email", "")), fields.phone(request.form.get("phone", ""))
+    call_at, words = _picked(case), request.form.get("words", "")
+    ticket = writing.within_limits(
+        session,
+        case,
+        email,
+        lambda: casework.call_back(
+            session,
+            case.shop,
+            case.attempt,
+            email=email,
+            phone=phone,
+            call_at=call_at,
+            words=words,
+            locale=reader.locale(),
+            pace=services().pace,
+            now=clock.now(),
+        ),
+    )
+    return show("called", case, ticket=ticket, status_url=services().addresses.status(ticket))
 
 
 def _picked(case: Case) -> datetime:

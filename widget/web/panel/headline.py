@@ -37,6 +37,8 @@ class Told:
     paid_legs: tuple[str, ...] = ()
     is_leg_paid: bool = False
     is_leg_refused: bool = False
+    # It has failed, and the provider has looked at all that it may have begun.
+    is_leg_over: bool = False
     # What those took, and what is left.
     part: Money | None = None
     rest: Money | None = None
@@ -181,6 +183,8 @@ def _about_rest(told: Told) -> Iterator[Said]:
         yield Said(N_("Your bank holds the rest of the amount."))
     elif told.truth.state is ChargeState.CHARGED and told.is_leg_refused:
         yield told.why or Said(N_("The payment of the rest was refused."))
+    elif told.truth.state is ChargeState.CHARGED and told.is_leg_over:
+        yield Said(N_("No money was taken for the rest."))
     else:
         yield Said(N_("We do not know yet about the rest."))
     if told.rest:

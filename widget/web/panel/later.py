@@ -13,7 +13,7 @@ from widget.language import N_
 from widget.offers import OfferKind
 from widget.web.context import services
 from widget.web.limits import by_link, limiter
-from widget.web.panel import fields, knowledge, screen, writing
+from widget.web.panel import asking, fields, knowledge, screen, writing
 from widget.web.panel.blueprint import blueprint
 from widget.web.panel.case import Case, attempt_id_of, case_of, show
 from widget.web.panel.knowledge import Knowledge
@@ -59,7 +59,7 @@ def release(token: str) -> Response:
         case = case_of(session, attempt_id, token)
         if case.order is not None:
             holds.release(session, case.attempt, orders.locked(session, case.order.id), clock.now())
-        return screen.choices(session, case, checks=0)
+    return asking.choices_afresh(attempt_id, token)
 
 
 def _picked(case: Case) -> datetime:

@@ -15,7 +15,7 @@ from widget.transfers import Transfer
 from widget.web import reader
 from widget.web.context import services
 from widget.web.limits import by_link, limiter
-from widget.web.panel import knowledge, screen
+from widget.web.panel import asking, knowledge, screen
 from widget.web.panel.blueprint import blueprint
 from widget.web.panel.case import Case, attempt_id_of, case_of, show
 from widget.web.panel.knowledge import Knowledge
@@ -60,7 +60,7 @@ def take_back(token: str) -> Response:
         if case.order is not None:
             order = orders.locked(session, case.order.id)
             transfers.take_back(session, order, _transfer_id(), clock.now(), case.attempt)
-        return screen.choices(session, case, checks=0)
+    return asking.choices_afresh(attempt_id, token)
 
 
 def _tell_shop(session: Session, shop: Shop, order: Order, announced: Transfer, now: datetime) -> None:

@@ -1,0 +1,14 @@
+"""Let one take or close a page."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0006"
+down_revision = "0005"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    with op.batch_alter_table("payment_links", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("held_until", sa.DateTime(timezone=True), nullable=True))
