@@ -130,6 +130,18 @@ def test_a_transfer_that_was_sent_leaves_nothing_else_that_pays_until_it_is_take
     assert "retry" in offered(freed)
 
 
+def test_who_takes_a_transfer_back_later_reads_what_is_true_by_then(
+    client: FlaskClient, cast: Cast, token: str, clock: Clock, provider: FakeProvider
+) -> None:
+    found = re.search(r'name="transfer" value="(\d+)"', client.post(f"/help/{token}/choose/transfer").text)
+    assert found
+    form = {"transfer": found[1]}
+    client.post(f"/help/{token}/transfer/announce", data=form)
+    clock.forward(timedelta(hours=20))
+    provider.status = "processing"
+    assert "retry" not in offered(client.post(f"/help/{token}/transfer/take-back", data=form))
+
+
 def test_another_orders_transfer_cannot_be_announced(client: FlaskClient, token: str) -> None:
     answer = client.post(f"/help/{token}/transfer/announce", data={"transfer": "999"})
     assert answer.status_code in {404, 409, 410}
