@@ -1,5 +1,8 @@
 """A page whose link may take nothing any more: what it took is heard of, what it may still take is not asked for."""
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
@@ -98,3 +101,62 @@ def test_the_page_of_another_basket_is_shown_to_the_agent(database: Database) ->
         links.keep_for_money(link, order, now)
         ticket, _ = tickets.open_for(session, shop, one, email="sam@example.com", words="Help", locale="en", now=now)
         assert payment_pages.key_of(session, ticket) == link.key
+
+
+class Slow:
+    """A provider's page on which looking takes what was approved, and takes its time."""
+
+    def __init__(self, fake: Fake) -> None:
+        self._fake, self.is_asked, self.may_answer = fake, threading.Event(), threading.Event()
+        fake.TAKES_BY_LOOKING = True
+        self._answer = fake.link_state
+        fake.link_state = self._take  # type: ignore[method-assign]
+
+    def _take(self, _hosted_id: str) -> Answer:
+        self.is_asked.set()
+        assert self.may_answer.wait(20)
+        return self._answer(_hosted_id)
+
+    @contextmanager
+    def taking(self, database: Database, key: str) -> Iterator[None]:
+        """While the worker takes the money of this link's page."""
+        worker = threading.Thread(target=cashier.look, args=(database, PACE, key))
+        worker.start()
+        assert self.is_asked.wait(20)
+        try:
+            yield
+        finally:
+            self.may_answer.set()
+            worker.join()
+
+
+def test_a_page_is_not_closed_while_its_money_is_being_taken(
+    database: Database, fakes: dict[str, Fake], link: str, two: tuple[int, int]
+) -> None:
+    slow = Slow(fakes["demo"])
+    with slow.taking(database, link):
+        assert cashier.leave(database, PACE, link).step is Step.WAIT
+        assert not cashier.clear(database, PACE, two[1])
+        fakes["demo"].page = Answer(ChargeState.CHARGED, ZAR, "page_1")
+
+    assert cashier.look(database, PACE, link).step is Step.DONE
+
+
+def test_only_one_at_a_time_takes_the_money_of_a_page(database: Database, fakes: dict[str, Fake], link: str) -> None:
+    slow = Slow(fakes["demo"])
+    with slow.taking(database, link):
+        slow.is_asked.clear()
+        assert cashier.look(database, PACE, link).step is Step.WAIT
+        assert not slow.is_asked.is_set()
+
+
+def test_who_was_killed_while_taking_money_keeps_the_page_for_a_minute(
+    database: Database, clock: Clock, fakes: dict[str, Fake], link: str
+) -> None:
+    fakes["demo"].TAKES_BY_LOOKING = True
+    with database.write() as session:
+        assert links.hold_page(session, link, clock.now)
+
+    assert cashier.leave(database, PACE, link).step is Step.WAIT
+    clock.forward(timedelta(seconds=61))
+    assert cashier.leave(database, PACE, link).step is Step.OPEN

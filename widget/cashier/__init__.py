@@ -35,6 +35,7 @@ __all__ = [
     "Taking",
     "Ways",
     "clear",
+    "come_back",
     "end_waiting",
     "give_up",
     "heed_webhooks",
@@ -90,6 +91,15 @@ def take(database: Database, pace: Pace, key: str, ways: Ways, *, is_window_clos
         order = orders.locked_by_reference(session, session.get_one(Order, order_id))
         reserved = _reserve(session, link, order, ways)
     return reserved if isinstance(reserved, Taking) else _open(database, key, reserved)
+
+
+def come_back(database: Database, pace: Pace, key: str) -> Taking:
+    """What became of the page that the customer comes from. One that has outlived its link is closed first.
+
+    Otherwise it might take the money after they have read that nothing was taken.
+    """
+    taking = look(database, pace, key)
+    return leave(database, pace, key) if taking.step is Step.OVER else taking
 
 
 def leave(database: Database, pace: Pace, key: str) -> Taking:

@@ -74,7 +74,7 @@ def came_back(token: str) -> Response:
 @limiter.limit("60/minute", key_func=by_link)
 def look(token: str) -> Response:
     key = _key(token)
-    taking = cashier.look(services().database, services().pace, key)
+    taking = cashier.come_back(services().database, services().pace, key)
     state = "not_taken" if taking.step is Step.OPEN else taking.step.value
     return _answer(key, token, state, taking)
 
