@@ -36,7 +36,7 @@ def test_a_shop_is_added_with_two_keys_that_work(unjam: Unjam, database: Databas
     signing, api = re.findall(r"u[sk]_\S+", added.output)
     with database.read() as session:
         shop = shops.by_api_key(session, api, clock.now())
-        assert shops.signing_secrets(session, shop.id, clock.now()) == [signing]
+        assert shops.live_secrets(session, shop.id, shops.KeyKind.SIGNING, clock.now()) == [signing]
     listed = json.loads(unjam("shops").output)
     assert (listed["allowed_origins"], listed["time_zone"]) == (["https://shop.example"], "Africa/Johannesburg")
     assert 'data-site="mystore"' in unjam("embed", "mystore").output

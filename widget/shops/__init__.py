@@ -3,11 +3,11 @@
 from widget.shops.keys import (
     RETIRED_KEY_LIVES,
     KeyKind,
-    ShopKey,
     by_api_key,
+    live_secrets,
+    retired_secrets,
     rotate_key,
     signature_for,
-    signing_secrets,
 )
 from widget.shops.profile import SETTABLE_DEADLINES, Contact, Method, Profile, origin_of
 from widget.shops.shop import Shop, add, all_of_them, by_site, by_site_even_disabled, change
@@ -20,15 +20,15 @@ __all__ = [
     "Method",
     "Profile",
     "Shop",
-    "ShopKey",
     "add",
     "all_of_them",
     "by_api_key",
     "by_site",
     "by_site_even_disabled",
     "change",
+    "live_secrets",
     "origin_of",
+    "retired_secrets",
     "rotate_key",
     "signature_for",
-    "signing_secrets",
 ]

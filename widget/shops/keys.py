@@ -66,14 +66,14 @@ def by_api_key(session: Session, key: str, now: datetime) -> Shop:
     return shop
 
 
-def signing_secrets(session: Session, shop_id: int, now: datetime) -> list[str]:
-    """Every secret that may have signed an order context that is open in a browser now."""
-    rows = session.scalars(
-        sa.select(ShopKey.secret).where(
-            ShopKey.shop_id == shop_id, ShopKey.kind == KeyKind.SIGNING.value, _is_live(now)
-        )
-    )
-    return list(rows)
+def live_secrets(session: Session, shop_id: int, kind: KeyKind, now: datetime) -> list[str]:
+    """Every secret of this kind that either side may use now, the newest first: while one is changed there are two."""
+    return list(session.scalars(_secrets(shop_id, kind).where(_is_live(now))))
+
+
+def retired_secrets(session: Session, shop_id: int, kind: KeyKind, now: datetime) -> list[str]:
+    """Those that were accepted once, the newest first."""
+    return list(session.scalars(_secrets(shop_id, kind).where(sa.not_(_is_live(now)))))
 
 
 def signature_for(
@@ -86,6 +86,10 @@ def signature_for(
     fields = [order, str(amount), currency, email]
     parts = ["v1", *fields] if issued_at is None else ["v2", *fields, str(issued_at)]
     return hmac.new(secret.encode(), "\n".join(parts).encode(), hashlib.sha256).hexdigest()
+
+
+def _secrets(shop_id: int, kind: KeyKind) -> sa.Select[str]:
+    return sa.select(ShopKey.secret).filter_by(shop_id=shop_id, kind=kind.value).order_by(ShopKey.id.desc())
 
 
 def _is_live(now: datetime) -> sa.ColumnElement[bool]:
