@@ -73,7 +73,7 @@ class Fake:
 @pytest.fixture
 def fakes(monkeypatch: pytest.MonkeyPatch) -> dict[str, Fake]:
     made = {"demo": Fake(), "paypal": Fake()}
-    for module in ("enquiry", "cashier", "cashier.pages", "cashier.unfinished"):
+    for module in ("enquiry.subject", "cashier", "cashier.pages", "cashier.unfinished"):
         monkeypatch.setattr(f"widget.{module}.adapter_for", lambda name, _config: made.get(name))
     return made
 

@@ -60,7 +60,7 @@ class ById:
 @pytest.fixture
 def by_id(monkeypatch: pytest.MonkeyPatch) -> ById:
     made = ById()
-    monkeypatch.setattr(enquiry, "adapter_for", lambda _name, _config: made)
+    monkeypatch.setattr("widget.enquiry.subject.adapter_for", lambda _name, _config: made)
     return made
 
 
