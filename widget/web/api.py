@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from sqlalchemy.orm import Session
 
 from widget import attempts, clock, payments, shops, transfers
-from widget.errors import Malformed, NotFound, Unauthorised
+from widget.errors import Malformed, NotFound, Unauthorised, misshapen
 from widget.money import MAX_MINOR, Money, is_currency
 from widget.orders import Order
 from widget.payments import Source, Told
@@ -116,6 +116,4 @@ def _payment() -> PaymentIn:
     try:
         return PaymentIn.model_validate_json(request.get_data())
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        place = ".".join(str(part) for part in first["loc"]) or "body"
-        raise Malformed(f"{place}: {first['msg']}") from None
+        raise Malformed(misshapen(error, "body")) from None
