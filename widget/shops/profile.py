@@ -99,9 +99,9 @@ class Profile(BaseModel):
     def _are_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(origin_of(origin) for origin in origins)
 
-    @field_validator("checkout_url")
+    @field_validator("checkout_url", "link_template")
     @classmethod
-    def _has_order(cls, value: str | None) -> str | None:
+    def _names_the_order(cls, value: str | None) -> str | None:
         if value is not None and (urlsplit(value).scheme not in {"https", "http"} or "{order}" not in value):
             raise ValueError("must be an http(s) address that contains {order}")
         return value
@@ -111,13 +111,6 @@ class Profile(BaseModel):
     def _can_be_told(cls, value: str | None) -> str | None:
         if value is not None and (urlsplit(value).scheme not in {"https", "http"} or not urlsplit(value).hostname):
             raise ValueError("must be an http(s) address of the shop's server")
-        return value
-
-    @field_validator("link_template")
-    @classmethod
-    def _names_the_order(cls, value: str | None) -> str | None:
-        if value is not None and (urlsplit(value).scheme not in {"https", "http"} or "{order}" not in value):
-            raise ValueError("must be an http(s) address that contains {order}")
         return value
 
     @field_validator("time_zone")
