@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from widget import clock
 from widget.errors import misshapen
-from widget.money import MAX_MINOR, Money, is_currency
+from widget.money import MAX_MINOR, Money, currency_code
 from widget.providers import (
     NO_ORDER,
     Answer,
@@ -74,9 +74,7 @@ class StateIn(BaseModel):
     @field_validator("currency")
     @classmethod
     def _known(cls, value: str | None) -> str | None:
-        if value is not None and not is_currency(value):
-            raise ValueError("must be an ISO 4217 code such as EUR")
-        return value
+        return None if value is None else currency_code(value)
 
     @model_validator(mode="after")
     def _says_what_was_taken(self) -> "StateIn":

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from widget import attempts, clock, payments, shops, transfers
 from widget.errors import Malformed, NotFound, Unauthorised, misshapen
-from widget.money import MAX_MINOR, Money, is_currency
+from widget.money import MAX_MINOR, Money, currency_code
 from widget.orders import Order
 from widget.payments import Source, Told
 from widget.shops import Shop
@@ -37,9 +37,7 @@ class PaymentIn(BaseModel):
     @field_validator("currency")
     @classmethod
     def _known(cls, value: str) -> str:
-        if not is_currency(value.upper()):
-            raise ValueError("must be an ISO 4217 code such as EUR")
-        return value.upper()
+        return currency_code(value.upper())
 
     @model_validator(mode="after")
     def _is_of_one_order(self) -> Self:
