@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from widget import leases
-from widget.database import Base, Id, Instant, JsonObject, Key, Text, Word, insert_once, to
+from widget.database import WORD_CHARS, Base, Id, Instant, JsonObject, Key, Text, Word, insert_once, to
 from widget.errors import NotFound
 from widget.leases import Leased
 from widget.shops import KeyKind, Shop, live_secrets
@@ -21,7 +21,6 @@ from widget.shops import KeyKind, Shop, live_secrets
 # Seconds until the next try after each failed one: together three days. After the last the hook is a dead letter.
 BACKOFF_SECONDS = (5, 30, 120, 600, 1800, 3600, 7200, 14400, 28800, 43200, 57600, 86400)
 MAX_TROUBLE_CHARS = 300
-_MAX_KEY_CHARS = 100
 
 
 class Event(StrEnum):
@@ -169,4 +168,4 @@ def _is_open() -> sa.ColumnElement[bool]:
 
 def _key(event: Event, key: str) -> str:
     whole = f"{event.value}:{key}"
-    return whole if len(whole) <= _MAX_KEY_CHARS else f"{event.value}:{hashlib.sha256(key.encode()).hexdigest()}"
+    return whole if len(whole) <= WORD_CHARS else f"{event.value}:{hashlib.sha256(key.encode()).hexdigest()}"

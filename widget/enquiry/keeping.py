@@ -11,6 +11,7 @@ from widget import belonging, charges, clock, mispayments, payments, siblings, w
 from widget.attempts import Attempt
 from widget.casework import Pace
 from widget.charges import Charge
+from widget.database import WORD_CHARS
 from widget.enquiry import doubt
 from widget.enquiry.subject import Subject
 from widget.orders import Order
@@ -22,7 +23,6 @@ from widget.tries import Tries
 
 log = structlog.get_logger()
 
-_MAX_WORD_CHARS = 100
 _UNNAMED = "The page has not named the payment of this try, so the provider cannot be asked about it."
 
 
@@ -108,7 +108,7 @@ def _settle_if_charged(
     kept = []
     for paid in listed:
         # One row for each order and amount, so that another word of the provider never meets the key of an earlier one.
-        payment = paid.payment[:_MAX_WORD_CHARS] or None
+        payment = paid.payment[:WORD_CHARS] or None
         key = hashlib.sha256(f"{order.id}:{paid.payment or None}:{paid.money.minor}".encode()).hexdigest()
         told = Told(f"provider:{key}", Source.PROVIDER, paid.money, method, payment, provider, paid.is_proven)
         try:
