@@ -1,6 +1,7 @@
 """Our web application for tests, in this process. `tests.processes` starts real ones."""
 
 import os
+import threading
 from collections.abc import Callable, Iterator
 from types import CodeType
 from typing import ClassVar
@@ -11,6 +12,7 @@ from flask.testing import FlaskClient
 from jinja2 import BytecodeCache
 from jinja2.bccache import Bucket
 from werkzeug.routing import Rule
+from werkzeug.serving import make_server
 
 from widget.database import Database
 from widget.settings import Settings
@@ -69,3 +71,15 @@ def app(settings: Settings, database: Database) -> Flask:
 @pytest.fixture
 def client(app: Flask) -> FlaskClient:
     return app.test_client()
+
+
+@pytest.fixture
+def address(app: Flask) -> Iterator[str]:
+    """Where a browser reaches the application."""
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()

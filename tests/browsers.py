@@ -1,6 +1,5 @@
 """A real browser for tests: Debian's Chromium, which reaches nothing but this machine."""
 
-import shutil
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -11,18 +10,9 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, BrowserType, ConsoleMessage, Error, Page, sync_playwright
 
 from tests.engines import families
+from tests.engines.chromium import FLAGS, program
 
-_PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
-_FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-dev-shm-usage",
-    "--no-first-run",
-    "--no-proxy-server",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE *.localhost, EXCLUDE 127.0.0.1",
-]
+_HOSTS = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE *.localhost, EXCLUDE 127.0.0.1"
 _TIMEOUT_MS = 10_000
 _CLOSES_WITHIN_SECONDS = 20
 
@@ -60,10 +50,9 @@ class Program:
 
     def running(self) -> Browser:
         if self._browser is None or not self._browser.is_connected():
-            program = next((found for name in _PROGRAMS if (found := shutil.which(name))), None)
-            if program is None:
+            if (path := program()) is None:
                 pytest.fail("Chromium is not installed. `make test` installs it, or says how to.")
-            self._browser = self._maker.launch(executable_path=program, args=[*_FLAGS, self._mark])
+            self._browser = self._maker.launch(executable_path=path, args=[*FLAGS, _HOSTS, self._mark])
         return self._browser
 
     def close(self, what: Browser | BrowserContext) -> None:

@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -123,61 +124,73 @@ class Lab:
 
 @pytest.fixture
 def lab() -> Iterator[Lab]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler_for(lambda: made))
-    made = Lab(server.server_port)
+    with opened_lab() as made:
+        yield made
+
+
+@contextmanager
+def opened_lab() -> Iterator[Lab]:
+    """A lab whose server stops, and answers what hangs, at the end of the block."""
+    server = _Server(("127.0.0.1", 0), _Handler)
+    server.lab = made = Lab(server.server_port)
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-    yield made
-    made.released.set()
-    server.shutdown()
-    server.server_close()
+    try:
+        yield made
+    finally:
+        made.released.set()
+        server.shutdown()
+        server.server_close()
 
 
-def _handler_for(lab_of: Callable[[], Lab]) -> type[BaseHTTPRequestHandler]:  # noqa: C901 -- a table of addresses
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            lab, url = lab_of(), urlsplit(self.path)
-            lab.requests.append(self.path)
-            query = parse_qs(url.query)
-            if url.path == "/embed.js":
-                self.answer(200, "text/javascript", EMBED.read_text())
-            elif url.path == "/frame/demo":
-                frame = _FRAME.replace("DEADLINES", json.dumps(lab.deadlines)).replace("SDKS", json.dumps(lab.sdks))
-                self.answer(200, "text/html", frame)
-            elif url.path in lab.pages:
-                html, headers = lab.pages[url.path]
-                self.answer(200, "text/html", html, headers)
-            elif url.path in ("/hang", "/slow", "/hang.js"):
-                lab.released.wait(20)
-                self.answer(200, "text/html", "// at last")
-            elif url.path == "/sdk.js":
-                self.answer(200, "text/javascript", "window.Sdk = {Pay: {}};")
-            else:
-                self.answer(int(query.get("status", ["404"])[0]), "application/json", "{}")
+class _Server(ThreadingHTTPServer):
+    lab: Lab
 
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            if urlsplit(self.path).path == "/api/v1/beacons":
-                lab_of().beacons.append(json.loads(body))
-                self.answer(204, "text/plain", "")
-            else:
-                self.do_GET()
 
-        def answer(self, status: int, kind: str, body: str, headers: dict[str, str] | None = None) -> None:
-            raw = body.encode()
-            try:
-                self.send_response(status)
-                for name, value in {"Content-Type": kind, "Cache-Control": "no-store", **(headers or {})}.items():
-                    self.send_header(name, value)
-                if status != 204:
-                    self.send_header("Content-Length", str(len(raw)))
-                self.end_headers()
-                if status != 204:
-                    self.wfile.write(raw)
-            except ConnectionError:
-                # The page has gone on without this answer.
-                self.close_connection = True
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
 
-        def log_message(self, *_: Any) -> None:
-            pass
+    def do_GET(self) -> None:
+        lab, url = self.server.lab, urlsplit(self.path)
+        lab.requests.append(self.path)
+        query = parse_qs(url.query)
+        if url.path == "/embed.js":
+            self.answer(200, "text/javascript", EMBED.read_text())
+        elif url.path == "/frame/demo":
+            frame = _FRAME.replace("DEADLINES", json.dumps(lab.deadlines)).replace("SDKS", json.dumps(lab.sdks))
+            self.answer(200, "text/html", frame)
+        elif url.path in lab.pages:
+            html, headers = lab.pages[url.path]
+            self.answer(200, "text/html", html, headers)
+        elif url.path in ("/hang", "/slow", "/hang.js"):
+            lab.released.wait(20)
+            self.answer(200, "text/html", "// at last")
+        elif url.path == "/sdk.js":
+            self.answer(200, "text/javascript", "window.Sdk = {Pay: {}};")
+        else:
+            self.answer(int(query.get("status", ["404"])[0]), "application/json", "{}")
 
-    return Handler
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if urlsplit(self.path).path == "/api/v1/beacons":
+            self.server.lab.beacons.append(json.loads(body))
+            self.answer(204, "text/plain", "")
+        else:
+            self.do_GET()
+
+    def answer(self, status: int, kind: str, body: str, headers: dict[str, str] | None = None) -> None:
+        raw = body.encode()
+        try:
+            self.send_response(status)
+            for name, value in {"Content-Type": kind, "Cache-Control": "no-store", **(headers or {})}.items():
+                self.send_header(name, value)
+            if status != 204:
+                self.send_header("Content-Length", str(len(raw)))
+            self.end_headers()
+            if status != 204:
+                self.wfile.write(raw)
+        except ConnectionError:
+            # The page has gone on without this answer.
+            self.close_connection = True
+
+    def log_message(self, *_: Any) -> None:
+        pass

@@ -27,7 +27,7 @@ FLOORS = [
     "digest mailbox addresses silence returns",
     "models",
     "migrations letters mail",
-    "enquiry polling telling cashier",
+    "enquiry polling telling cashier posting",
     "web worker",
     "server checkup doctor",
     "demo",

@@ -9,8 +9,9 @@ from tests.conftest import Clock
 from tests.fake_provider import FakeProvider
 from tests.test_beacons import beacon, send
 from tests.test_payment_links import address, heading, make_link, order_of, told_by_shop
-from widget import cashier, digest, links
+from widget import cashier, digest, links, payments
 from widget.database import Database
+from widget.ledger import Source, Told
 from widget.money import Money
 from widget.orders import OrderContext
 
@@ -91,3 +92,23 @@ def test_a_page_that_tells_of_the_new_amount_is_enough(
     with database.write() as session:
         digest.digest_all(session, PACE, clock.now)
         assert links.by_key(session, link).revoked_at is not None
+
+
+@pytest.mark.parametrize(("signed", "is_paid"), [(124900, True), (129800, False), (300000, False)])
+def test_a_difference_settles_only_what_it_was_the_difference_to(
+    database: Database, clock: Clock, signed: int, is_paid: bool
+) -> None:
+    with database.write() as session:
+        cast = Cast(session)
+        attempt = cast.attempt()
+        order = cast.order_of(attempt)
+        payments.record(session, cast.shop, order, Told("a", Source.SHOP, Money(120000, "ZAR")), PACE, clock.now)
+        due = Money(4900, "ZAR")
+        link = links.link_for(session, cast.shop, attempt, order, clock.now, links.Purpose.DIFFERENCE, due)
+        order.amount = signed
+        links.finish_paying(link, order, "pi_9", clock.now)
+        for name, source in (("link", Source.LINK), ("provider", Source.PROVIDER)):
+            told = Told(name, source, due, payment="pi_9")
+            payments.record(session, cast.shop, order, told, PACE, clock.now)
+
+        assert (order.paid_at is not None) is is_paid

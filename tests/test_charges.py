@@ -187,7 +187,7 @@ def test_of_a_provider_that_cannot_be_asked_by_order_the_page_s_word_counts(
         def ask(self, _question: Question) -> Answer:
             return Answer(UNKNOWN, detail="Only a payment can be asked about.", status=NOT_ASKABLE)
 
-    monkeypatch.setattr(enquiry, "adapter_for", lambda _name, _config: Mute())
+    monkeypatch.setattr("widget.enquiry.subject.adapter_for", lambda _name, _config: Mute())
     with sqlite_database.write() as session:
         attempt = Cast(session).attempt()
         stage = "submitted" if is_pressed else "sdk"

@@ -13,6 +13,7 @@ from widget import agents, clock, shops
 from widget.cli import main
 from widget.database import Database
 from widget.errors import Unauthorised, UnknownSite
+from widget.shops import KeyKind
 
 
 class Unjam:
@@ -36,7 +37,7 @@ def test_a_shop_is_added_with_two_keys_that_work(unjam: Unjam, database: Databas
     signing, api = re.findall(r"u[sk]_\S+", added.output)
     with database.read() as session:
         shop = shops.by_api_key(session, api, clock.now())
-        assert shops.signing_secrets(session, shop.id, clock.now()) == [signing]
+        assert shops.live_secrets(session, shop.id, KeyKind.SIGNING, clock.now()) == [signing]
     listed = json.loads(unjam("shops").output)
     assert (listed["allowed_origins"], listed["time_zone"]) == (["https://shop.example"], "Africa/Johannesburg")
     assert 'data-site="mystore"' in unjam("embed", "mystore").output
@@ -56,6 +57,17 @@ def test_a_rotated_key_leaves_the_old_one_for_a_week_or_not_at_all(unjam: Unjam,
         assert {shops.by_api_key(session, key, clock.now()).site for key in (third, fourth)} == {"a-shop"}
         with pytest.raises(Unauthorised):
             shops.by_api_key(session, third, clock.now() + shops.RETIRED_KEY_LIVES)
+
+
+def test_signing_secrets_that_were_replaced_are_known_as_retired_the_newest_first(
+    unjam: Unjam, database: Database
+) -> None:
+    first = re.findall(r"us_\S+", unjam("shop-add", "a-shop", "A", "--origin", "https://a.example").output)[0]
+    second, third = (unjam("rotate-key", "a-shop", "signing", "--at-once").stdout.strip() for _ in range(2))
+    with database.read() as session:
+        theirs, now = (session, shops.by_site(session, "a-shop").id, KeyKind.SIGNING), clock.now()
+        assert shops.live_secrets(*theirs, now) == [third]
+        assert shops.retired_secrets(*theirs, now) == [second, first]
 
 
 def test_a_shop_is_changed_and_disabled(unjam: Unjam, database: Database) -> None:

@@ -1,8 +1,6 @@
 """The desk: who gets in, what they see, and what their clicks owe the customer."""
 
 import re
-import threading
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,7 +10,6 @@ from axe_playwright_python.sync_playwright import Axe
 from flask import Flask
 from flask.testing import FlaskClient
 from playwright.sync_api import Page
-from werkzeug.serving import make_server
 from werkzeug.test import TestResponse
 
 from tests.browsers import OpenPage
@@ -668,17 +665,6 @@ def test_not_charged_is_only_safe_while_it_is_fresh(door: Desk, clock: Clock) ->
 
 
 # In a browser
-
-
-@pytest.fixture
-def address(app: Flask) -> Iterator[str]:
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import re
 import threading
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -11,7 +10,6 @@ import sqlalchemy as sa
 from axe_playwright_python.sync_playwright import Axe
 from flask import Flask
 from flask.testing import FlaskClient
-from werkzeug.serving import make_server
 
 from tests.browsers import OpenPage
 from tests.cast import PASSWORD, Cast
@@ -209,17 +207,6 @@ def test_an_order_that_the_shop_did_not_sign_is_marked(teller: Teller) -> None:
         given = transfers.open_for(session, attempt, order, "eft", Money(100, "ZAR"), time.now())
     assert "Not signed by the shop" in teller.shown(given.reference)
     assert "Not signed by the shop" not in teller.shown(teller.reference)
-
-
-@pytest.fixture
-def address(app: Flask) -> Iterator[str]:
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

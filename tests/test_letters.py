@@ -18,6 +18,7 @@ from widget.addresses import Addresses
 from widget.database import Database
 from widget.followups import FollowUp, Kind
 from widget.holds import Hold
+from widget.letters.paper import paragraphs
 from widget.look import contrast
 from widget.mail import OutgoingMail
 from widget.money import Money
@@ -315,7 +316,7 @@ def test_the_button_is_readable_in_every_shops_colour(session: Session, cast: Ca
 
 @given(st.text(max_size=300))
 def test_whatever_an_agent_types_stays_text(words: str) -> None:
-    html = str(letters.paragraphs(words))
+    html = str(paragraphs(words))
     read = Words("<body>" + html)
     assert read.tags <= {"p", "br", "a"}
     assert all(link.startswith(("http://", "https://", "mailto:")) for link in read.links)

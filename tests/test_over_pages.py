@@ -10,8 +10,8 @@ import sqlalchemy as sa
 
 from tests.cast import PACE, Cast
 from tests.conftest import Clock
-from tests.test_other_tries import WAYS, ZAR, Fake, fakes, tried, two
-from widget import attempts, cashier, links, tickets
+from tests.tries import WAYS, ZAR, Fake, fakes, tried, two
+from widget import attempts, cashier, links, orders, tickets
 from widget import clock as clocks
 from widget.cashier import Step
 from widget.database import Database
@@ -160,3 +160,25 @@ def test_who_was_killed_while_taking_money_keeps_the_page_for_a_minute(
     assert cashier.leave(database, PACE, link).step is Step.WAIT
     clock.forward(timedelta(seconds=61))
     assert cashier.leave(database, PACE, link).step is Step.OPEN
+
+
+def test_a_page_of_which_nobody_can_say_anything_is_handed_to_an_agent_and_let_go_at_last(
+    database: Database, clock: Clock, fakes: dict[str, Fake], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with database.write() as session:
+        cast = Cast(session)
+        attempt = tried(cast)
+        link = links.link_for(session, cast.shop, attempt, cast.order_of(attempt), clock.now).key
+    fakes["demo"].is_of_order = True
+    assert cashier.take(database, PACE, link, WAYS).step is Step.GO
+    del fakes["demo"]
+
+    found = []
+    for pause in (timedelta(hours=1), timedelta(days=2), timedelta(days=1), timedelta(days=30)):
+        clock.forward(pause)
+        cashier.look(database, PACE, link)
+        with database.read() as session:
+            order = session.scalars(sa.select(Order)).one()
+            found.append((len(tickets.unfinished_of(session, order)), orders.is_being_paid(order, clock.now)))
+
+    assert found == [(0, True), (1, True), (1, True), (1, False)]

@@ -1,8 +1,6 @@
 """Help without JavaScript: the shopper tells what happened in a form, and goes on to the help of that attempt."""
 
 import re
-import threading
-from collections.abc import Iterator
 from datetime import timedelta
 from html import unescape
 from pathlib import Path
@@ -14,7 +12,6 @@ import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
 from playwright.sync_api import expect
-from werkzeug.serving import make_server
 from werkzeug.test import TestResponse
 
 from tests.browsers import OpenPage
@@ -248,16 +245,6 @@ def test_nobody_waits_for_the_page_that_the_shopper_came_from(
 )
 def test_amounts_as_people_write_them(price: str, currency: str, minor: int | None) -> None:
     assert _minor(price, currency) == minor
-
-
-@pytest.fixture
-def address(app: Flask) -> Iterator[str]:
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

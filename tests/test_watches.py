@@ -269,7 +269,7 @@ class Lister:
 def lists(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Lister]:
     def known(*payments: str) -> Lister:
         provider = Lister(*payments)
-        monkeypatch.setattr(enquiry, "adapter_for", lambda _name, _config: provider)
+        monkeypatch.setattr("widget.enquiry.subject.adapter_for", lambda _name, _config: provider)
         return provider
 
     return known
@@ -351,7 +351,7 @@ def test_a_provider_that_knows_payments_by_id_alone_is_asked_about_each(
     status: str,
     mails: int,
 ) -> None:
-    monkeypatch.setattr(enquiry, "adapter_for", lambda _name, _config: ById(**named))
+    monkeypatch.setattr("widget.enquiry.subject.adapter_for", lambda _name, _config: ById(**named))
     with database.write() as session:
         session.get_one(Attempt, attempt_id).payment = "cap_1"
         order, shop = session.scalars(sa.select(Order)).one(), session.scalars(sa.select(Shop)).one()
@@ -381,7 +381,7 @@ def never_answered(worker: Worker, database: Database, clock: Clock) -> None:
 def test_a_doubt_between_two_names_that_is_never_decided_is_left_to_agents(
     worker: Worker, attempt_id: int, database: Database, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(enquiry, "adapter_for", lambda _name, _config: ById())
+    monkeypatch.setattr("widget.enquiry.subject.adapter_for", lambda _name, _config: ById())
     with database.write() as session:
         order, shop = session.scalars(sa.select(Order)).one(), session.scalars(sa.select(Shop)).one()
         for source, name in ((Source.LINK, "cap_2"), (Source.SHOP, "cap_1")):

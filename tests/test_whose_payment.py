@@ -20,7 +20,8 @@ from tests.providers.fake_stripe import FakeStripe
 from tests.test_adyen import adapter as adyen_for
 from tests.test_mollie import adapter as mollie_for
 from tests.test_paypal import adapter as paypal_for
-from widget import attempts, certainty, enquiry, payments, signals, tickets
+from tests.tries import CHARGED, NOT_CHARGED, UNKNOWN, ZAR, state
+from widget import attempts, enquiry, payments, signals, tickets
 from widget.attempts import Attempt
 from widget.audit import AuditRow
 from widget.database import Database
@@ -31,9 +32,6 @@ from widget.providers import Answer, ChargeState, Happened, Question
 from widget.providers.demo import DemoProvider
 from widget.providers.shop import ShopEndpoint
 from widget.providers.stripe import Stripe
-
-CHARGED, NOT_CHARGED, UNKNOWN = ChargeState.CHARGED, ChargeState.NOT_CHARGED, ChargeState.UNKNOWN
-ZAR = Money(124900, "ZAR")
 
 
 class ById:
@@ -60,7 +58,7 @@ class ById:
 @pytest.fixture
 def by_id(monkeypatch: pytest.MonkeyPatch) -> ById:
     made = ById()
-    monkeypatch.setattr(enquiry, "adapter_for", lambda _name, _config: made)
+    monkeypatch.setattr("widget.enquiry.subject.adapter_for", lambda _name, _config: made)
     return made
 
 
@@ -84,12 +82,6 @@ def ids_of(database: Database, *named: str | None, order: str = "D-1001", stage:
     with database.write() as session:
         cast = Cast(session)
         return [tried(cast, each, order, stage).id for each in named]
-
-
-def state(database: Database, attempt_id: int, clock: Clock) -> ChargeState:
-    with database.read() as session:
-        attempt = attempts.by_id(session, attempt_id)
-        return certainty.certain_state(session, attempt, attempts.order_of(session, attempt), clock.now)
 
 
 def paid_orders(database: Database) -> list[str]:

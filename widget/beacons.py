@@ -13,7 +13,7 @@ from sqlalchemy.orm import Mapped, Session
 
 from widget.attempts import KEY_PATTERN, AttemptContext
 from widget.database import Base, Id, Instant, Key, Text, insert_new, to
-from widget.errors import Malformed, Stale, TooLarge
+from widget.errors import Malformed, Stale, TooLarge, misshapen
 from widget.redaction import mask_all
 
 MAX_BYTES = 64 * 1024
@@ -114,9 +114,7 @@ def parse(raw: bytes, now: datetime) -> Parsed:
     try:
         beacon = BeaconIn.model_validate_json(raw)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        place = ".".join(str(part) for part in first["loc"]) or "body"
-        raise Malformed(f"{place}: {first['msg']}") from None
+        raise Malformed(misshapen(error, "body")) from None
     if beacon.sent_at is not None and not _is_recent(beacon.sent_at, now):
         raise Stale("sent_at must be within 5 minutes of the server's clock; take the clock from the frame.")
     beacon = _masked(beacon) or beacon

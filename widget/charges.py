@@ -8,7 +8,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from widget import attempts, clock, guard, signals
 from widget.attempts import Attempt, Stage
-from widget.database import Base, Currency, Id, Instant, Key, Minor, Text, Word, to
+from widget.database import WORD_CHARS, Base, Currency, Id, Instant, Key, Minor, Text, Word, to
 from widget.money import Money
 from widget.orders import Order
 from widget.providers import Answer, ChargeState, Retry
@@ -18,7 +18,6 @@ from widget.shops import Shop
 FRESH_FOR = timedelta(seconds=3)
 # Why nothing was charged although nobody could be asked.
 NOT_PRESSED = "Pay was not pressed on this page."
-_MAX_WORD_CHARS = 100
 # By how much the clocks of several servers may differ. What lies further ahead was said before a clock was put back.
 _CLOCKS_APART = timedelta(minutes=1)
 # Of one order; the latest are those that may still be going on.
@@ -178,7 +177,7 @@ def only_provider(shop: Shop) -> str | None:
 
 def _short(word: str | None) -> str | None:
     """A word of a provider, as long as its column: an odd one must not cost the whole answer."""
-    return word[:_MAX_WORD_CHARS] if word else None
+    return word[:WORD_CHARS] if word else None
 
 
 def _said(charge: Charge) -> tuple[object, ...]:

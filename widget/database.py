@@ -36,10 +36,12 @@ class UtcDateTime(sa.types.TypeDecorator[datetime]):
 
 Json = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
 BigId = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+# Of what others name, such as a provider its payments.
+WORD_CHARS = 100
 
 Id = Annotated[int, mapped_column(BigId, primary_key=True)]
 Key = Annotated[str, mapped_column(sa.String(64))]
-Word = Annotated[str, mapped_column(sa.String(100))]
+Word = Annotated[str, mapped_column(sa.String(WORD_CHARS))]
 Line = Annotated[str, mapped_column(sa.String(500))]
 Text = Annotated[str, mapped_column(sa.Text)]
 Currency = Annotated[str, mapped_column(sa.String(3))]

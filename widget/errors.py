@@ -1,5 +1,7 @@
 """Named failures that a person or a program can answer; `widget.web.errors` turns them into HTTP."""
 
+from pydantic import ValidationError
+
 from widget.language import N_, Said
 
 
@@ -87,3 +89,10 @@ class Refused(Problem):
     status = 409
     slug = "refused"
     title = N_("This cannot be done now")
+
+
+def misshapen(error: ValidationError, whole: str) -> str:
+    """Which part is wrong and how, but not what was in it; `whole` names it where that is no single part."""
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    place = ".".join(str(part) for part in first["loc"]) or whole
+    return f"{place}: {first['msg']}"

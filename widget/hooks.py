@@ -13,15 +13,14 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from widget import leases
-from widget.database import Base, Id, Instant, JsonObject, Key, Text, Word, insert_once, to
+from widget.database import WORD_CHARS, Base, Id, Instant, JsonObject, Key, Text, Word, insert_once, to
 from widget.errors import NotFound
 from widget.leases import Leased
-from widget.shops import KeyKind, Shop, ShopKey
+from widget.shops import KeyKind, Shop, live_secrets
 
 # Seconds until the next try after each failed one: together three days. After the last the hook is a dead letter.
 BACKOFF_SECONDS = (5, 30, 120, 600, 1800, 3600, 7200, 14400, 28800, 43200, 57600, 86400)
 MAX_TROUBLE_CHARS = 300
-_MAX_KEY_CHARS = 100
 
 
 class Event(StrEnum):
@@ -111,7 +110,9 @@ def errand(session: Session, hook: Hook, now: datetime) -> Errand:
         "site": shop.site,
         "data": hook.body,
     }
-    return Errand(hook.id, shop.site, shop.settled.hook_url, _secrets(session, shop.id, now), content)
+    return Errand(
+        hook.id, shop.site, shop.settled.hook_url, tuple(live_secrets(session, shop.id, KeyKind.HOOK, now)), content
+    )
 
 
 def signature(keys: Sequence[str], body: bytes, now: datetime) -> str:
@@ -165,13 +166,6 @@ def _is_open() -> sa.ColumnElement[bool]:
     return sa.and_(Hook.delivered_at.is_(None), Hook.dead_at.is_(None))
 
 
-def _secrets(session: Session, shop_id: int, now: datetime) -> tuple[str, ...]:
-    """The keys that sign, the newest first: while one is being changed, the receiver may know either."""
-    is_live = sa.or_(ShopKey.retires_at.is_(None), ShopKey.retires_at > now)
-    theirs = sa.select(ShopKey.secret).where(ShopKey.shop_id == shop_id, ShopKey.kind == KeyKind.HOOK.value, is_live)
-    return tuple(session.scalars(theirs.order_by(ShopKey.id.desc())))
-
-
 def _key(event: Event, key: str) -> str:
     whole = f"{event.value}:{key}"
-    return whole if len(whole) <= _MAX_KEY_CHARS else f"{event.value}:{hashlib.sha256(key.encode()).hexdigest()}"
+    return whole if len(whole) <= WORD_CHARS else f"{event.value}:{hashlib.sha256(key.encode()).hexdigest()}"

@@ -40,3 +40,10 @@ def _currencies() -> frozenset[str]:
 
 def is_currency(code: str) -> bool:
     return code in _currencies()
+
+
+def currency_code(text: str) -> str:
+    """The text, which is a code of ISO 4217. Raises ValueError."""
+    if not is_currency(text):
+        raise ValueError("must be an ISO 4217 code such as EUR")
+    return text

@@ -12,9 +12,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session
 
 from widget.database import Base, Currency, Id, Instant, Key, Line, Minor, Word, to
-from widget.money import MAX_MINOR, Money, is_currency
+from widget.money import MAX_MINOR, Money, currency_code
 from widget.redaction import has_card_number
-from widget.shops import Shop, signature_for, signing_secrets
+from widget.shops import KeyKind, Shop, live_secrets, signature_for
 
 # How far the clock of a shop's server may be ahead of ours.
 CLOCK_MAY_BE_AHEAD = timedelta(minutes=10)
@@ -119,9 +119,7 @@ class OrderContext(BaseModel):
     @field_validator("currency")
     @classmethod
     def _known(cls, value: str) -> str:
-        if not is_currency(value.upper()):
-            raise ValueError("must be an ISO 4217 code such as EUR")
-        return value.upper()
+        return currency_code(value.upper())
 
     @field_validator("issued_at", mode="before")
     @classmethod
@@ -150,7 +148,7 @@ class OrderContext(BaseModel):
 
 def is_vouched_for(session: Session, shop: Shop, context: OrderContext, now: datetime) -> bool:
     """Whether the shop's server has signed this, and lately enough where the shop asks for that."""
-    if not context.is_signed_by(signing_secrets(session, shop.id, now)):
+    if not context.is_signed_by(live_secrets(session, shop.id, KeyKind.SIGNING, now)):
         return False
     hours = shop.settled.signature_hours
     if hours is None:
@@ -192,7 +190,7 @@ def speaks_of(session: Session, shop: Shop, context: OrderContext, order_id: int
     An unsigned page whose basket changed meanwhile still speaks of the order that it began with.
     """
     order = session.get(Order, order_id) if order_id is not None else None
-    is_signed = context.is_signed_by(signing_secrets(session, shop.id, now))
+    is_signed = context.is_signed_by(live_secrets(session, shop.id, KeyKind.SIGNING, now))
     return order is not None and (order.reference, order.is_verified) == (context.order, is_signed)
 
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from widget.database import Base, Currency, Id, Instant, Key, Minor, Text, Word, insert_once, to
+from widget.database import WORD_CHARS, Base, Currency, Id, Instant, Key, Minor, Text, Word, insert_once, to
 from widget.money import Money
 from widget.providers import ChargeState, Happened
 from widget.redaction import mask_card_numbers
@@ -19,7 +19,6 @@ MAX_HEARD = 200
 # the longest; and for how long.
 ASKED_AGAIN_EVERY = (timedelta(seconds=30), timedelta(hours=1))
 ASKED_AGAIN_FOR = timedelta(days=1)
-_WORD_CHARS = 100
 
 
 class ProviderEvent(Base):
@@ -72,8 +71,8 @@ def keep(session: Session, shop: Shop, provider: str, happened: Happened, now: d
         "order_reference": short(happened.order) if happened.order else None,
         "payment": short(happened.payment) if happened.payment else None,
         "state": happened.state.value if happened.state else None,
-        "status": happened.status[:_WORD_CHARS] if happened.status else None,
-        "code": happened.code[:_WORD_CHARS] if happened.code else None,
+        "status": happened.status[:WORD_CHARS] if happened.status else None,
+        "code": happened.code[:WORD_CHARS] if happened.code else None,
         "amount": happened.money.minor if happened.money else None,
         "currency": happened.money.currency if happened.money else None,
         "detail": mask_card_numbers(happened.detail),
@@ -124,7 +123,7 @@ def heed(session: Session, event_ids: Sequence[int], now: datetime) -> None:
 
 def short(word: str) -> str:
     """A reference or key as it fits the column: itself, or a hash where it is too long."""
-    return word if len(word) <= _WORD_CHARS else "sha256:" + hashlib.sha256(word.encode()).hexdigest()
+    return word if len(word) <= WORD_CHARS else "sha256:" + hashlib.sha256(word.encode()).hexdigest()
 
 
 def _happened(event: ProviderEvent) -> Happened:

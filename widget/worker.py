@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 import structlog
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from widget import (
@@ -25,12 +25,10 @@ from widget import (
     deadlines,
     digest,
     enquiry,
-    followups,
     guard,
     health,
     holds,
     leases,
-    letters,
     logs,
     polling,
     pulses,
@@ -41,9 +39,10 @@ from widget import (
 from widget.addresses import Addresses
 from widget.casework import Pace, pace_of
 from widget.database import Database
-from widget.followups import FollowUp, Kind
+from widget.followups import FollowUp
 from widget.hooks import Hook
-from widget.mail import NotWanted, Outbox, OutgoingMail, Post, SendFailed, outbox_for
+from widget.mail import Outbox, outbox_for
+from widget.posting import Courier
 from widget.settings import Settings
 from widget.tokens import Tokens
 from widget.watches import Watch
@@ -93,8 +92,7 @@ class Worker:
         *,
         tells_internal: bool = False,
     ) -> None:
-        self._database, self._outbox, self._addresses, self._pace = database, outbox, addresses, pace
-        self._lease, self._tells_internal = lease, tells_internal
+        self._database, self._pace = database, pace
         self.name = f"{socket.gethostname()[:30]}:{os.getpid()}:{secrets.token_hex(4)}"
         self._stopping = threading.Event()
         self._looked_at = started_at = clock.now()
@@ -108,7 +106,8 @@ class Worker:
             Job("tidy", self._tidy, TIDY_EVERY, ran_at=started_at),
         ]
         # A mail that speaks of money asks the provider first, and mail servers are slow.
-        self._mails = [Job("mails", self._send_due)]
+        courier = Courier(database, outbox, addresses, pace, self.name, lease, self._stopping)
+        self._mails = [Job("mails", courier.send_due)]
         self._outward = [
             Job("webhooks", partial(cashier.heed_webhooks, database, pace)),
             Job("watches", partial(enquiry.ask_due, database, pace, self.name, lease)),
@@ -174,13 +173,6 @@ class Worker:
         with self._database.write() as session:
             return health.tally(session)
 
-    def _send_due(self) -> bool:
-        with self._database.write() as session:
-            claimed = followups.claim(session, self.name, clock.now(), lease=self._lease)
-        if claimed:
-            self._send_all(claimed)
-        return bool(claimed)
-
     def _digest(self) -> int:
         with self._database.write() as session:
             return digest.digest_all(session, self._pace, clock.now())
@@ -207,87 +199,6 @@ class Worker:
                 judge(session)
         except Exception as error:
             log.error("silence_not_judged", error=type(error).__name__, places=logs.places(error))
-
-    def _send_all(self, claimed: list[FollowUp]) -> None:
-        with self._outbox.open() as post:
-            for follow_up in claimed:
-                if self._stopping.is_set():
-                    return
-                self._send(post, follow_up.id)
-
-    def _send(self, post: Post, follow_up_id: int) -> None:
-        """Compose from what is true now, send, and write down how it went."""
-        try:
-            if not self._prepare(follow_up_id):
-                return
-            with self._database.read() as session:
-                follow_up = session.get_one(FollowUp, follow_up_id)
-                mail = letters.compose(session, follow_up, self._addresses, clock.now())
-            said = post.send(mail, lambda: self._is_still_true(follow_up_id, mail))
-        except NotWanted:
-            # Cancelled now, or kept and composed anew in the next round, when a part of it was no longer true.
-            if not self._drop_if_unwanted(follow_up_id):
-                self._give_back_one(follow_up_id)
-        except SendFailed as error:
-            log.warning("mail_failed", follow_up=follow_up_id, is_permanent=error.is_permanent, detail=error.detail)
-            self._note_failure(follow_up_id, error.detail, is_permanent=error.is_permanent)
-        except OperationalError:
-            raise
-        except Exception as error:
-            # A letter that cannot be composed must not hold up the others; it ends where agents see it.
-            log.error("mail_broken", follow_up=follow_up_id, error=type(error).__name__, places=logs.places(error))
-            self._note_failure(follow_up_id, f"The mail could not be composed: {type(error).__name__}.")
-        else:
-            with self._database.write() as session:
-                followups.mark_sent(session, session.get_one(FollowUp, follow_up_id), clock.now(), said)
-
-    def _prepare(self, follow_up_id: int) -> bool:
-        """Whether to send it. A mail that asks for money needs the provider's word, just now, that none was taken."""
-        with self._database.read() as session:
-            follow_up = session.get_one(FollowUp, follow_up_id)
-            kind = Kind(follow_up.kind)
-            attempt_id = followups.attempt_id_of(session, follow_up)
-        if kind.speaks_of_money:
-            enquiry.ask(self._database, self._pace, attempt_id, is_looked_at=False)
-        if self._drop_if_unwanted(follow_up_id):
-            return False
-        with self._database.write() as session:
-            follow_up = session.get_one(FollowUp, follow_up_id)
-            if not kind.asks_for_payment or followups.may_ask_for_payment(session, follow_up, clock.now()):
-                return True
-            return not followups.put_off(session, follow_up, clock.now())
-
-    def _is_still_true(self, follow_up_id: int, mail: OutgoingMail) -> bool:
-        """Asked right before the mail leaves: a payment may have come in since it was composed."""
-        with self._database.read() as session:
-            follow_up = session.get_one(FollowUp, follow_up_id)
-            is_mine = followups.is_held_by(follow_up, self.name, clock.now())
-            if not is_mine or followups.reason_to_cancel(session, follow_up, clock.now()) is not None:
-                return False
-            return not (mail.asks_for_payment and followups.is_paid(session, follow_up))
-
-    def _drop_if_unwanted(self, follow_up_id: int) -> bool:
-        with self._database.write() as session:
-            follow_up = session.get_one(FollowUp, follow_up_id)
-            if not followups.is_held_by(follow_up, self.name, clock.now()):
-                return True
-            reason = followups.reason_to_cancel(session, follow_up, clock.now())
-            if reason is not None:
-                followups.mark_cancelled(follow_up, reason, clock.now())
-            return reason is not None
-
-    def _give_back_one(self, follow_up_id: int) -> None:
-        with self._database.write() as session:
-            follow_up = session.get_one(FollowUp, follow_up_id)
-            if followups.is_held_by(follow_up, self.name, clock.now()):
-                leases.release(follow_up)
-
-    def _note_failure(self, follow_up_id: int, detail: str, *, is_permanent: bool = False) -> None:
-        with self._database.write() as session:
-            follow_up = session.get_one(FollowUp, follow_up_id)
-            # Where the lease ran out, another worker has it, and perhaps sent it.
-            if followups.is_held_by(follow_up, self.name, clock.now()):
-                followups.mark_failed(session, follow_up, clock.now(), detail, is_permanent=is_permanent)
 
     def _tidy(self) -> None:
         now = clock.now()

@@ -15,7 +15,7 @@ import psycopg
 
 from tests.bench import host_cost, month, work
 from tests.bench.load import Outcome, drive
-from tests.bench.servers import Server, cpu_seconds, memory_mb, running
+from tests.bench.servers import Server, cpu_seconds, memory_mb, running, serving
 from tests.bench.world import shipped
 from tests.cluster import prepared
 from tests.processes import free_port
@@ -81,7 +81,7 @@ def _compare(name: str, bare_url: str, url: str) -> bool:
     with ExitStack() as stack:
         hello = stack.enter_context(_bare("hello", bare_url))
         insert = stack.enter_context(_bare("insert", bare_url))
-        unjam = stack.enter_context(_unjam(url, key))
+        unjam = stack.enter_context(serving(url, key))
         idle_mb = memory_mb(unjam.pid)
 
         def reports(number: int) -> Iterable[bytes]:
@@ -164,20 +164,6 @@ def _bare(target: str, url: str) -> Iterator[Server]:
     words = ["--host", "127.0.0.1", "--port", str(port), *options, f"tests.bench.bare:{target}"]
     command = [sys.executable, "-m", "granian", *words]
     with running(command, port, {"BENCH_DATABASE_URL": url}, path="/") as server:
-        yield server
-
-
-@contextmanager
-def _unjam(url: str, key: str) -> Iterator[Server]:
-    port = free_port()
-    settings = {
-        "UNJAM_DATABASE_URL": url,
-        "UNJAM_SECRET_KEY": key,
-        "UNJAM_EMBEDDED_WORKER": "false",
-        "UNJAM_PUBLIC_URL": f"http://localhost:{port}",
-    }
-    command = [sys.executable, "-m", "widget.cli", "serve", "--port", str(port)]
-    with running(command, port, settings, path="/health") as server:
         yield server
 
 

@@ -4,17 +4,13 @@ Counted in time of the page's thread, so that neighbours on the machine do not c
 """
 
 import json
-import shutil
 import statistics
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import ThreadingHTTPServer
 from typing import Any
 
 from playwright.sync_api import Browser, sync_playwright
 
-from tests.embed_lab import Lab, _handler_for
+from tests.embed_lab import Lab, opened_lab
+from tests.engines.chromium import program
 
 THROTTLING = 4
 LOADS = 9
@@ -26,9 +22,8 @@ new PerformanceObserver((list) => { longTasks += list.getEntries().length; }).ob
 
 def measure() -> dict[str, float]:
     """Medians of milliseconds beyond a bare script, until ours has run and until all is mounted; and long tasks."""
-    program = shutil.which("chromium") or shutil.which("chromium-browser") or "google-chrome"
-    with _lab() as lab, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
+    with opened_lab() as lab, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program(), args=["--no-sandbox", "--disable-gpu"])
         rounds = [
             (
                 _load(browser, lab, "sdk.js"),
@@ -71,18 +66,6 @@ def _load(browser: Browser, lab: Lab, script: str, wait_ms: int = 0) -> tuple[fl
 def _script_ms(session: Any) -> float:
     metrics = session.send("Performance.getMetrics")["metrics"]
     return float(next(one["value"] for one in metrics if one["name"] == "ScriptDuration")) * 1000
-
-
-@contextmanager
-def _lab() -> Iterator[Lab]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler_for(lambda: made))
-    made = Lab(server.server_port)
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-    try:
-        yield made
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 if __name__ == "__main__":

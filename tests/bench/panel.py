@@ -13,8 +13,6 @@ import sys
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -24,10 +22,9 @@ from sqlalchemy.orm import Session
 
 from tests.bench import crowd
 from tests.bench.load import drive
-from tests.bench.servers import Server, cpu_seconds, running
+from tests.bench.servers import Server, cpu_seconds, serving
 from tests.bench.work import post
 from tests.cluster import Cluster, prepared
-from tests.processes import free_port
 from widget import attempts, charges, clock, migrations, shops, signals, stalls
 from widget.attempts import Attempt, AttemptContext, Stage
 from widget.database import Database
@@ -84,7 +81,7 @@ def report(attempts_count: int = ATTEMPTS) -> bool:
         url = _filled(cluster, attempts_count)
         stuck = _stuck(url, Tokens(key))
         _explain_slow_statements(cluster)
-        with _server(url, key) as server:
+        with serving(url, key) as server:
             results = {name: _measured(server, requests) for name, requests in _kinds(stuck).items()}
         print(f"  {'the panel, one request at a time':<34}{'CPU ms':>9}{'p50 ms':>9}{'p95 ms':>9}")
         for name, found in results.items():
@@ -188,20 +185,6 @@ def _measured(server: Server, requests: list[bytes]) -> Measured:
     outcome = drive(server.port, iter(requests), seconds=120, connections=1)
     cpu_ms = (cpu_seconds(server.pid) - before) * 1000 / outcome.answers
     return Measured(cpu_ms, [each * 1000 for each in outcome.latencies[_WARM_UP:]], outcome.failures)
-
-
-@contextmanager
-def _server(url: str, key: str) -> Iterator[Server]:
-    port = free_port()
-    settings = {
-        "UNJAM_DATABASE_URL": url,
-        "UNJAM_SECRET_KEY": key,
-        "UNJAM_EMBEDDED_WORKER": "false",
-        "UNJAM_PUBLIC_URL": f"http://localhost:{port}",
-    }
-    command = [sys.executable, "-m", "widget.cli", "serve", "--port", str(port)]
-    with running(command, port, settings, path="/health") as server:
-        yield server
 
 
 def _explain_slow_statements(cluster: Cluster) -> None:

@@ -5,12 +5,15 @@ import http.client
 import os
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.processes import free_port
 
 _STARTS_WITHIN_SECONDS = 60
 _STOPS_WITHIN_SECONDS = 15
@@ -41,6 +44,21 @@ def running(command: Sequence[str], port: int, settings: Mapping[str, str], path
             yield Server(process.pid, port, log)
         finally:
             _stop(process)
+
+
+@contextmanager
+def serving(url: str, key: str) -> Iterator[Server]:
+    """Our own server over this database, without a worker."""
+    port = free_port()
+    settings = {
+        "UNJAM_DATABASE_URL": url,
+        "UNJAM_SECRET_KEY": key,
+        "UNJAM_EMBEDDED_WORKER": "false",
+        "UNJAM_PUBLIC_URL": f"http://localhost:{port}",
+    }
+    command = [sys.executable, "-m", "widget.cli", "serve", "--port", str(port)]
+    with running(command, port, settings, path="/health") as server:
+        yield server
 
 
 def _wait_until_it_answers(process: subprocess.Popen[bytes], port: int, path: str, log: Path) -> None:

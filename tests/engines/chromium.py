@@ -14,7 +14,8 @@ from tests.engines import families
 from tests.engines.tab import FRAME, HIDDEN, Conditions, NotPossible, Tab
 
 _PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
-_FLAGS = [
+# So that it draws and behaves alike everywhere and asks nobody anything by itself.
+FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
     "--disable-dev-shm-usage",
@@ -22,9 +23,9 @@ _FLAGS = [
     "--no-proxy-server",
     "--disable-background-networking",
     "--disable-component-update",
-    # Nothing but this machine. All of 127.0.0.0/8 is: the lab gives each case an address of its own.
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.*",
 ]
+# Nothing but this machine. All of 127.0.0.0/8 is: the lab gives each case an address of its own.
+_HOSTS = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.*"
 # Playwright turns these off to be quick; to a shopper they are on, and both matter here.
 _AS_PEOPLE_HAVE_IT = [
     "--disable-back-forward-cache",
@@ -36,6 +37,11 @@ _AS_PEOPLE_HAVE_IT = [
 _TIMEOUT_MS = 15_000
 
 
+def program() -> str | None:
+    """Where it is on this machine."""
+    return next((found for name in _PROGRAMS if (found := shutil.which(name))), None)
+
+
 class Chromium:
     """A browser of its own; `maker` is Playwright's, of which there can be one in a process."""
 
@@ -43,11 +49,10 @@ class Chromium:
 
     def __init__(self, maker: BrowserType, conditions: Conditions) -> None:
         self._conditions, self._mark = conditions, f"--mark-{uuid.uuid4().hex}"
-        program = next(found for name in _PROGRAMS if (found := shutil.which(name)))
         self._home = tempfile.mkdtemp(prefix="unjam-chromium-")
         self._browser: Browser = maker.launch(
-            executable_path=program,
-            args=[*_FLAGS, self._mark],
+            executable_path=program(),
+            args=[*FLAGS, _HOSTS, self._mark],
             ignore_default_args=_AS_PEOPLE_HAVE_IT,
             env={"HOME": self._home},
             handle_sigint=False,

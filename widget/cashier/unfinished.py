@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from widget import attempts, clock, enquiry, siblings
 from widget.attempts import Attempt
 from widget.casework import Pace
+from widget.charges import provider_of
 from widget.database import Database
 from widget.links import PaymentLink
 from widget.providers import GivenUp, ProviderDown, ProviderRefused, Question, adapter_for
@@ -87,7 +88,7 @@ def _tries(session: Session, attempt: Attempt) -> list[_Try]:
     shop, ours = session.get_one(Shop, attempt.shop_id), _our_pages(session, attempt)
     found: dict[tuple[str, str | None], _Try] = {}
     for each in (attempt, *session.scalars(attempts.others(session, attempt).limit(_MOST_TRIES))):
-        name, question = enquiry.provider_of(shop, each), siblings.question_for(session, each, clock.now())
+        name, question = provider_of(shop, each), siblings.question_for(session, each, clock.now())
         if name is None or question is None:
             continue
         heard = tuple(event for event in question.heard if event.payment not in ours)

@@ -125,7 +125,7 @@ def _shop(session: Session, shop_url: str, now: datetime) -> Shop:
 
 
 def _signing_secret(session: Session, shop: Shop, kept: str, now: datetime) -> str:
-    if kept in shops.signing_secrets(session, shop.id, now):
+    if kept in shops.live_secrets(session, shop.id, KeyKind.SIGNING, now):
         return kept
     return shops.rotate_key(session, shop, KeyKind.SIGNING, now)
 

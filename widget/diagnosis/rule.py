@@ -66,6 +66,14 @@ def whole(name: str, *, per: int = 1) -> Values:
     return values
 
 
+def named_provider(case: Case) -> Mapping[str, Any]:
+    return {"provider": case.provider_label or case.provider or ""}
+
+
+def named_method(case: Case) -> Mapping[str, Any]:
+    return {"method": case.method_label or case.method or ""}
+
+
 def _filled_in(text: str | Said, values: Mapping[str, Any]) -> Said:
     if isinstance(text, str):
         return Said(text, values)

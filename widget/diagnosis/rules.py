@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from widget.diagnosis.case import Case, Side
-from widget.diagnosis.rule import AGREED, LIKELY, SEEN, Rule, Sentence, figure, whole
+from widget.diagnosis.rule import AGREED, LIKELY, SEEN, Rule, Sentence, figure, named_method, named_provider, whole
+from widget.diagnosis.tallies import FAILED_FOR, WORKS
 from widget.feeds import Indicator
 from widget.language import N_, counted
 from widget.stalls import StallKind
@@ -48,122 +49,12 @@ def _is_in_trouble(case: Case) -> bool:
     return feed is not None and not feed.is_stale and feed.indicator is Indicator.MINOR
 
 
-def _named_provider(case: Case) -> Mapping[str, Any]:
-    return {"provider": case.provider_label or case.provider or ""}
-
-
-def _named_method(case: Case) -> Mapping[str, Any]:
-    return {"method": case.method_label or case.method or ""}
-
-
 def _status_page(case: Case) -> Mapping[str, Any] | None:
     if case.feed is None or not case.feed.said:
         return None
-    return {**_named_provider(case), "words": case.feed.said}
+    return {**named_provider(case), "words": case.feed.said}
 
 
-def _tally(device_class: str | None, os: str | None = None) -> Any:
-    """How often the method failed; only the sentence about devices like this one is said."""
-
-    def values(case: Case) -> Mapping[str, Any] | None:
-        here, rate = case.rates.get(case.method or ""), case.rate_here(case.method)
-        if rate is None or not rate.tries or case.through:
-            return None
-        is_here = rate is here and bool(case.device_class)
-        wanted = _kin(case) if is_here else (None, None)
-        if wanted != (device_class, os):
-            return None
-        return {**_named_method(case), "failed": rate.failed, "count": rate.tries}
-
-    return values
-
-
-def _tally_through(case: Case) -> Mapping[str, Any] | None:
-    rate = case.rate_here(case.method)
-    if rate is None or not rate.tries or not case.through:
-        return None
-    return {**_named_method(case), "provider": case.through, "failed": rate.failed, "count": rate.tries}
-
-
-def _kin(case: Case) -> tuple[str | None, str | None]:
-    named = case.device_class == "phone" and case.os in {"ios", "android"}
-    return case.device_class or None, case.os if named else None
-
-
-def _working(case: Case) -> Mapping[str, Any] | None:
-    method = case.working
-    rate = case.rate_here(method) if method else None
-    if method is None or rate is None:
-        return None
-    return {"method": case.labels.get(method, method), "worked": rate.answered, "count": rate.tries}
-
-
-_FAILED_FOR: tuple[Sentence, ...] = (
-    (
-        counted(
-            "{method} has failed for {failed} of the last {count} iPhone here.",
-            "{method} has failed for {failed} of the last {count} iPhones here.",
-            0,
-        ),
-        _tally("phone", "ios"),
-    ),
-    (
-        counted(
-            "{method} has failed for {failed} of the last {count} Android phone here.",
-            "{method} has failed for {failed} of the last {count} Android phones here.",
-            0,
-        ),
-        _tally("phone", "android"),
-    ),
-    (
-        counted(
-            "{method} has failed for {failed} of the last {count} phone here.",
-            "{method} has failed for {failed} of the last {count} phones here.",
-            0,
-        ),
-        _tally("phone"),
-    ),
-    (
-        counted(
-            "{method} has failed for {failed} of the last {count} tablet here.",
-            "{method} has failed for {failed} of the last {count} tablets here.",
-            0,
-        ),
-        _tally("tablet"),
-    ),
-    (
-        counted(
-            "{method} has failed for {failed} of the last {count} computer here.",
-            "{method} has failed for {failed} of the last {count} computers here.",
-            0,
-        ),
-        _tally("desktop"),
-    ),
-    (
-        counted(
-            "{method} has failed for {failed} of the last {count} customer here.",
-            "{method} has failed for {failed} of the last {count} customers here.",
-            0,
-        ),
-        _tally(None),
-    ),
-    (
-        counted(
-            "{method} through {provider} has failed in {failed} of the last {count} try like yours.",
-            "{method} through {provider} has failed in {failed} of the last {count} tries like yours.",
-            0,
-        ),
-        _tally_through,
-    ),
-)
-_WORKS: Sentence = (
-    counted(
-        "{method} works: {worked} of the last {count} try got through.",
-        "{method} works: {worked} of the last {count} tries got through.",
-        0,
-    ),
-    _working,
-)
 _PAGE_SAYS: Sentence = (N_("The status page of {provider} says: {words}"), _status_page)
 _STATUS_PAGE = ("Status page: {status_page}.", "Parts: {parts}.", "Its last good answer: {answered_at}.")
 _WAITED: Sentence = (
@@ -192,8 +83,8 @@ RULES: tuple[Rule, ...] = (
         N_("{provider}, which takes this payment, reports an outage."),
         "The provider’s status page reports an outage, and the stall is of a kind that it would cause.",
         AGREED,
-        with_values=_named_provider,
-        evidence=(_PAGE_SAYS, *_FAILED_FOR, _WAITED),
+        with_values=named_provider,
+        evidence=(_PAGE_SAYS, *FAILED_FOR, _WAITED),
         measured=(*_STATUS_PAGE, "It waited {seconds} s.", "Failing: {failing}."),
     ),
     Rule(
@@ -203,8 +94,8 @@ RULES: tuple[Rule, ...] = (
         N_("{method} is failing for many customers with a device like yours right now."),
         "Live health: this method fails for most tries on devices like this one. It is not this customer alone.",
         AGREED,
-        with_values=_named_method,
-        evidence=(*_FAILED_FOR, _WORKS),
+        with_values=named_method,
+        evidence=(*FAILED_FOR, WORKS),
         measured=(
             "Method: {method}.",
             "Only tries through {through} were counted.",
@@ -222,7 +113,7 @@ RULES: tuple[Rule, ...] = (
         "The provider’s status page reports trouble with a part; whether it is the part that this payment needs is not "
         "known.",
         LIKELY,
-        with_values=_named_provider,
+        with_values=named_provider,
         evidence=(_PAGE_SAYS, _WAITED),
         measured=(*_STATUS_PAGE, "Failing: {failing}."),
     ),
@@ -324,7 +215,7 @@ RULES: tuple[Rule, ...] = (
         N_("This browser cannot show {method}. Use another browser or device, or pay another way."),
         "The browser says that it does not support this wallet. Show its button only where it is available.",
         SEEN,
-        with_values=_named_method,
+        with_values=named_method,
         measured=("It said {code}.", "It said: {message}", "Wallets of this browser: {wallets}."),
     ),
     Rule(
@@ -339,7 +230,7 @@ RULES: tuple[Rule, ...] = (
         N_("{method} is not set up correctly in this shop. Pay another way."),
         "The wallet refuses the shop: check the merchant id, the registered domain and the merchant session.",
         SEEN,
-        with_values=_named_method,
+        with_values=named_method,
         measured=("It said {code}.", "It said: {message}"),
     ),
     Rule(
@@ -349,7 +240,7 @@ RULES: tuple[Rule, ...] = (
         N_("Your {method} account cannot make this payment. Check it, or pay another way."),
         "The wallet refuses the customer’s account.",
         SEEN,
-        with_values=_named_method,
+        with_values=named_method,
         measured=("It said {code}.", "It said: {message}"),
     ),
     Rule(
@@ -359,7 +250,7 @@ RULES: tuple[Rule, ...] = (
         N_("{method} waits for you to approve on your phone. The request there may have run out."),
         "Samsung Pay on a computer sends a request to the phone, which has its own time limit.",
         LIKELY,
-        with_values=_named_method,
+        with_values=named_method,
         evidence=(_WAITED,),
         measured=("It waited {seconds} s.",),
     ),
@@ -371,7 +262,7 @@ RULES: tuple[Rule, ...] = (
         "The Apple Pay sheet waits: the merchant session was not given within its 30 s, or completePayment was not "
         "called. A session can be used once and expires after 5 min.",
         LIKELY,
-        with_values=_named_method,
+        with_values=named_method,
         evidence=(_WAITED,),
         measured=("It waited {seconds} s.", "Failing: {failing}."),
     ),

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-import sqlalchemy as sa
 from playwright.sync_api import Browser, Error
 
 from widget import clock, shops
@@ -17,7 +16,7 @@ from widget.doctor.traces import Traces
 from widget.doctor.visit import Visit, a_browser, opened
 from widget.providers import scripts
 from widget.settings import Settings
-from widget.shops import KeyKind, Shop, ShopKey
+from widget.shops import KeyKind, Shop
 
 __all__ = ["Check", "Unable", "Verdict", "a_browser", "examine"]
 
@@ -130,9 +129,8 @@ def _page(visit: Visit) -> Check:
 def _secrets(database: Database, shop: Shop) -> Secrets:
     """The shop's signing secrets: those that are accepted now, and those that were."""
     with database.read() as session:
-        live = shops.signing_secrets(session, shop.id, clock.now())
-        query = sa.select(ShopKey.secret).filter_by(shop_id=shop.id, kind=KeyKind.SIGNING.value)
-        return Secrets(live, [each for each in session.scalars(query) if each not in live])
+        theirs, now = (session, shop.id, KeyKind.SIGNING), clock.now()
+        return Secrets(shops.live_secrets(*theirs, now), shops.retired_secrets(*theirs, now))
 
 
 def _clock(visit: Visit) -> Check:

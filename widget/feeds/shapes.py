@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from widget.errors import misshapen
 from widget.feeds.status import Indicator, Shape, Status
 
 MAX_PARTS, MAX_WORDS_CHARS = 12, 200
@@ -180,9 +181,7 @@ def read(shape: Shape, body: bytes) -> Status:
     try:
         return _READERS[shape].model_validate_json(body).status_now()
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the whole"
-        raise NoAnswer(f"The answer is not in the documented shape: {place}: {first['msg']}") from None
+        raise NoAnswer(f"The answer is not in the documented shape: {misshapen(error, 'the whole')}") from None
 
 
 def _status(indicator: Indicator, said: str, parts: Iterable[str]) -> Status:

@@ -116,6 +116,8 @@ def _watch(opened: socket.socket | None) -> None:
 
 
 class BoundConnection(HTTPConnection):
+    """Heeds `within`, also where it is kept for another request."""
+
     def connect(self) -> None:
         super().connect()
         _watch(self.sock)
@@ -126,14 +128,8 @@ class BoundConnection(HTTPConnection):
         super().request(*arguments, **options)
 
 
-class BoundTlsConnection(HTTPSConnection):
-    def connect(self) -> None:
-        super().connect()
-        _watch(self.sock)
-
-    def request(self, *arguments: Any, **options: Any) -> None:
-        _watch(self.sock)
-        super().request(*arguments, **options)
+class BoundTlsConnection(BoundConnection, HTTPSConnection):
+    """The same, where it connects with TLS."""
 
 
 class _Pool(HTTPConnectionPool):

@@ -9,14 +9,11 @@ after 15 minutes. Idempotency keys are remembered by Mollie for an hour.
 """
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
 from typing import Any, ClassVar
 from urllib.parse import parse_qs
-
-from mollie.api.client import Client
-from mollie.api.error import Error, RequestSetupError, ResponseError
 
 from widget import clock
 from widget.providers import (
@@ -41,35 +38,20 @@ from widget.providers.answers import (
     key_of,
     left_of,
     moment,
-    object_of,
     part,
-    parts,
     word,
     worst,
 )
 from widget.providers.bounds import in_time
+from widget.providers.mollie_calls import OWN_URL, PAYMENT_ID, Calls, Listed
 from widget.providers.mollie_told import OrderField, answer_of, happened_of, is_ours
-from widget.providers.sessions import TIMEOUT_SECONDS, BoundedSession
 
-# Mollie lists at most this many payments in one answer.
-LISTED = 250
-# A list that reaches back this far holds every payment of an order that somebody is stuck with now.
-LOOKED_BACK = timedelta(days=1)
 # Beside the payment that is asked about, so many others that webhooks have told of are asked afresh.
 OTHERS_ASKED = 3
 NAMED_ASKED = 5
 LONGEST_KEY = 64
-PAYMENT_ID = re.compile(r"tr_[A-Za-z0-9]{4,60}\Z")
 
 _LOCALES = {"en": "en_GB", "de": "de_DE", "fr": "fr_FR", "es": "es_ES", "pt": "pt_PT", "nl": "nl_NL"}
-
-
-@dataclass(frozen=True, slots=True)
-class _List:
-    """The shop's latest payments. `reaches_back`: far enough to hold all of an order that somebody is stuck with."""
-
-    payments: list[dict[str, Any]]
-    reaches_back: bool
 
 
 class Mollie:
@@ -84,8 +66,8 @@ class Mollie:
     TAKES_BY_LOOKING: ClassVar[bool] = False
 
     def __init__(self, config: Mapping[str, Any]) -> None:
-        (self._key,) = needed(config, self.SETTINGS, "api_key")
-        self._url = str(config.get("api_url") or Client.API_ENDPOINT)
+        (key,) = needed(config, self.SETTINGS, "api_key")
+        self._calls = Calls(str(config.get("api_url") or OWN_URL), key)
         self._webhook_url = config.get("webhook_url")
         named = config.get("order_field")
         self._field = OrderField(str(named).removeprefix("metadata.") if named else None)
@@ -97,12 +79,12 @@ class Mollie:
         ids = [*named, *(event.payment for event in reversed(question.heard))]
         known = dict.fromkeys(each for each in ids if each and PAYMENT_ID.match(each))
         payments: dict[str, dict[str, Any] | None] = {}
-        listed = _List([], reaches_back=False)
+        listed = Listed([], reaches_back=False)
         silent = None
         try:
             for each in list(known)[: OTHERS_ASKED + max(len(named), 1)]:
-                payments[each] = self._unless_of_another(self._payment(each), question)
-            listed = self._listed(question.since)
+                payments[each] = self._unless_of_another(self._calls.payment(each), question)
+            listed = self._calls.listed(question.since)
         except ProviderDown as error:
             silent = error
         mine = [each for each in listed.payments if self._is_of(each, question.order)]
@@ -140,32 +122,32 @@ class Mollie:
         if self._webhook_url:
             wanted["webhookUrl"] = str(self._webhook_url)
         key = key_of(bill.key, LONGEST_KEY)
-        made = self._send(lambda client: client.payments.create(wanted, idempotency_key=key))
+        made = self._calls.send(lambda client: client.payments.create(wanted, idempotency_key=key))
         url = word(part(made, "_links", "checkout"), "href")
         if made is None or url is None or not PAYMENT_ID.match(str(made.get("id"))):
             raise ProviderDown("Mollie made a payment without a page.")
         return Hosted(str(made["id"]), url, min(moment(made, "expiresAt") or bill.expires_at, bill.expires_at))
 
     def link_state(self, hosted_id: str) -> Answer:
-        return answer_of(self._known(hosted_id))
+        return answer_of(self._calls.known(hosted_id))
 
     def revoke(self, hosted_id: str) -> None:
         """Raises ProviderDown while money may still come: ask again, a page closes by itself."""
-        payment = self._known(hosted_id)
+        payment = self._calls.known(hosted_id)
         if payment.get("status") not in {"open", "pending"}:
             return
         if payment.get("isCancelable") is not True:
             raise ProviderDown("Mollie cannot cancel this payment now. A page that nobody pays on closes by itself.")
-        self._send(lambda client: client.payments.delete(hosted_id))
+        self._calls.send(lambda client: client.payments.delete(hosted_id))
 
     @in_time
     def give_up(self, question: Question) -> GivenUp:
         """What Mollie does not let us cancel stays open until it expires, mostly after 15 minutes."""
         ids = [question.payment, *(event.payment for event in reversed(question.heard))]
         known = list(dict.fromkeys(each for each in ids if each and PAYMENT_ID.match(each)))[: OTHERS_ASKED + 1]
-        asked = {each: self._unless_of_another(self._payment(each), question) for each in known}
+        asked = {each: self._unless_of_another(self._calls.payment(each), question) for each in known}
         found = {each: payment for each, payment in asked.items() if payment is not None}
-        mine = (each for each in self._listed().payments if self._is_of(each, question.order))
+        mine = (each for each in self._calls.listed().payments if self._is_of(each, question.order))
         found |= {str(each.get("id")): each for each in mine if each.get("id") not in found}
         return worst([self._given_up(each, question.order) for each in found.values()])
 
@@ -176,14 +158,14 @@ class Mollie:
             return GivenUp.GONE
         may_close = payment.get("isCancelable") is True and self._field.whose(payment, order)[1] is None
         if word(payment, "status") == "open" and may_close:
-            self._send(lambda client: client.payments.delete(str(payment["id"])))
-            payment = self._known(str(payment["id"]))
+            self._calls.send(lambda client: client.payments.delete(str(payment["id"])))
+            payment = self._calls.known(str(payment["id"]))
         return GivenUp.CUSTOMER if word(payment, "status") == "open" else left_of(answer_of(payment))
 
     @in_time
     def health(self) -> str | None:
         try:
-            self._newest(1)
+            self._calls.newest(1)
         except ProviderRefused as error:
             return f"{error} Copy it anew from Mollie's Dashboard, Developers, API keys."
         return None
@@ -195,7 +177,7 @@ class Mollie:
             raise WebhookRefused("This is not a webhook of Mollie.")
         if not PAYMENT_ID.match(named[0]):
             return []
-        payment = self._payment(named[0])
+        payment = self._calls.payment(named[0])
         if payment is None:
             raise WebhookRefused("Mollie does not know this payment.")
         return [happened_of(payment, self._field.order_of(payment), clock.now())]
@@ -216,7 +198,7 @@ class Mollie:
         """Whether it names this order itself."""
         return self._field.whose(payment, order)[0] is True
 
-    def _is_marked(self, found: list[dict[str, Any] | None], order: str, listed: "_List") -> bool:
+    def _is_marked(self, found: list[dict[str, Any] | None], order: str, listed: Listed) -> bool:
         """Whether the shop marks all its payments: it has said so, has marked one of this order, or its latest ones.
 
         These only where it has told us that the reference stands; elsewhere it may be a number of something else.
@@ -237,54 +219,6 @@ class Mollie:
             return []
         named = (each for each in found if each and self._field.whose(each, question.order)[1] is not None)
         return [each for each in named if _is_older(each, question.since) or _is_over(each)]
-
-    def _listed(self, since: datetime | None = None) -> "_List":
-        """The latest payments, and whether they go back to then, a day at the least."""
-        found = self._newest(LISTED)
-        payments = parts(part(found, "_embedded"), "payments")
-        oldest = moment(payments[-1], "createdAt") if payments else None
-        is_whole = not part(found, "_links", "next")
-        reaches_back = is_whole or (
-            oldest is not None and oldest < min(clock.now() - LOOKED_BACK, since or clock.now())
-        )
-        return _List(payments, reaches_back=reaches_back)
-
-    def _newest(self, limit: int) -> dict[str, Any]:
-        """Mollie's list of the shop's latest payments, as it answers it."""
-        found = object_of(self._send(lambda client: client.payments.list(limit=limit)))
-        if not isinstance(part(found, "_embedded").get("payments"), list):
-            raise ProviderDown("Mollie's list of payments has an unknown shape.")
-        return found
-
-    def _known(self, payment_id: str) -> dict[str, Any]:
-        payment = self._payment(payment_id) if PAYMENT_ID.match(payment_id) else None
-        if payment is None:
-            raise ProviderRefused("Mollie does not know this payment. Is the API key another profile's?")
-        return payment
-
-    def _payment(self, payment_id: str) -> dict[str, Any] | None:
-        return self._send(lambda client: client.payments.get(payment_id))
-
-    def _send(self, call: Callable[[Client], object]) -> dict[str, Any] | None:
-        """The object that Mollie answers, None for 404 and 410. The client's own words may hold keys: none is kept."""
-        with BoundedSession() as session:
-            try:
-                return object_of(call(self._client(session)))
-            except ResponseError as error:
-                if error.status in {404, 410}:
-                    return None
-                raise _failure(error) from None
-            except RequestSetupError:
-                raise ProviderRefused("The setting 'api_key' is not a key of Mollie.") from None
-            except (Error, KeyError, TypeError, ValueError, AttributeError):
-                raise ProviderDown("Mollie did not answer, or not in its own format.") from None
-
-    def _client(self, session: BoundedSession) -> Client:
-        client = Client(api_endpoint=self._url, timeout=(int(TIMEOUT_SECONDS[0]), int(TIMEOUT_SECONDS[1])), retry=0)
-        client.set_api_key(self._key)
-        # The client has no setting for redirects and netrc, and never closes its own session.
-        client._client = session
-        return client
 
 
 def _decimals(currency: str) -> int:
@@ -309,11 +243,3 @@ def _nothing_found(question: Question, is_of_order: bool) -> Answer:
 
 def _unknown(detail: str, status: str | None = None, code: str | None = None) -> Answer:
     return Answer(ChargeState.UNKNOWN, detail=detail, status=status, code=code)
-
-
-def _failure(error: ResponseError) -> Exception:
-    if error.status in {401, 403}:
-        return ProviderRefused("Mollie refused the API key.")
-    if error.status in {400, 422}:
-        return ProviderRefused(f"Mollie refused the request, because of the field {error.field}.")
-    return ProviderDown(f"Mollie answered {error.status}.")

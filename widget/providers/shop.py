@@ -14,7 +14,8 @@ from urllib.parse import quote, urlencode, urlsplit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from widget import clock
-from widget.money import MAX_MINOR, Money, is_currency
+from widget.errors import misshapen
+from widget.money import MAX_MINOR, Money, currency_code
 from widget.providers import (
     NO_ORDER,
     Answer,
@@ -73,9 +74,7 @@ class StateIn(BaseModel):
     @field_validator("currency")
     @classmethod
     def _known(cls, value: str | None) -> str | None:
-        if value is not None and not is_currency(value):
-            raise ValueError("must be an ISO 4217 code such as EUR")
-        return value
+        return None if value is None else currency_code(value)
 
     @model_validator(mode="after")
     def _says_what_was_taken(self) -> "StateIn":
@@ -161,7 +160,7 @@ class ShopEndpoint:
         try:
             made = LinkIn.model_validate(self._send("POST", "/links", body, {"Idempotency-Key": bill.key}))
         except ValidationError as error:
-            raise _misshapen(error) from None
+            raise _unreadable(error) from None
         return Hosted(made.id, made.url, datetime.fromtimestamp(made.expires_at, UTC))
 
     def link_state(self, hosted_id: str) -> Answer:
@@ -196,7 +195,7 @@ class ShopEndpoint:
         try:
             event = EventIn.model_validate_json(body)
         except ValidationError as error:
-            raise WebhookRefused(str(_misshapen(error))) from None
+            raise WebhookRefused(str(_unreadable(error))) from None
         answer, at = event.answer(), datetime.fromtimestamp(event.at, UTC)
         happened = Happened(event.id, event.kind, at, event.order, answer.payment, answer.state, money=answer.money)
         return [replace(happened, status=answer.status, code=answer.code, detail=event.detail)]
@@ -230,11 +229,8 @@ def _state(found: dict[str, Any]) -> StateIn:
     try:
         return StateIn.model_validate(found)
     except ValidationError as error:
-        raise _misshapen(error) from None
+        raise _unreadable(error) from None
 
 
-def _misshapen(error: ValidationError) -> ProviderDown:
-    """Which field is wrong, but not what was in it."""
-    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    place = ".".join(str(part) for part in first["loc"]) or "the answer"
-    return ProviderDown(f"The shop's answer has an unknown shape: {place}: {first['msg']}")
+def _unreadable(error: ValidationError) -> ProviderDown:
+    return ProviderDown(f"The shop's answer has an unknown shape: {misshapen(error, 'the answer')}")

@@ -7,8 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from sqlalchemy.orm import Session
 
 from widget import attempts, clock, payments, shops, transfers
-from widget.errors import Malformed, NotFound, Unauthorised
-from widget.money import MAX_MINOR, Money, is_currency
+from widget.errors import Malformed, NotFound, Unauthorised, misshapen
+from widget.money import MAX_MINOR, Money, currency_code
 from widget.orders import Order
 from widget.payments import Source, Told
 from widget.shops import Shop
@@ -37,9 +37,7 @@ class PaymentIn(BaseModel):
     @field_validator("currency")
     @classmethod
     def _known(cls, value: str) -> str:
-        if not is_currency(value.upper()):
-            raise ValueError("must be an ISO 4217 code such as EUR")
-        return value.upper()
+        return currency_code(value.upper())
 
     @model_validator(mode="after")
     def _is_of_one_order(self) -> Self:
@@ -116,6 +114,4 @@ def _payment() -> PaymentIn:
     try:
         return PaymentIn.model_validate_json(request.get_data())
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        place = ".".join(str(part) for part in first["loc"]) or "body"
-        raise Malformed(f"{place}: {first['msg']}") from None
+        raise Malformed(misshapen(error, "body")) from None

@@ -16,7 +16,7 @@ from werkzeug.wsgi import get_input_stream
 from widget import clock, pulses
 from widget.attempts import KEY_PATTERN
 from widget.database import Database
-from widget.errors import Malformed
+from widget.errors import Malformed, misshapen
 from widget.pulses import LISTENS_EVERY, Presence
 from widget.web import door
 from widget.web.context import Services
@@ -90,5 +90,4 @@ def _read(raw: bytes) -> PulseIn:
     try:
         return PulseIn.model_validate_json(raw)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        raise Malformed(f"{'.'.join(str(part) for part in first['loc']) or 'body'}: {first['msg']}") from None
+        raise Malformed(misshapen(error, "body")) from None

@@ -10,7 +10,6 @@ from sqlalchemy.orm import Session
 from widget import (
     certainty,
     clock,
-    enquiry,
     findings,
     guard,
     holds,
@@ -27,7 +26,7 @@ from widget import (
 from widget.advice import Again
 from widget.attempts import Attempt, Stage
 from widget.certainty import Truth
-from widget.charges import Charge
+from widget.charges import Charge, provider_of
 from widget.diagnosis import Case as Facts
 from widget.diagnosis import Diagnosis, diagnose
 from widget.feeds import FeedView
@@ -199,7 +198,7 @@ class Knowledge:
             has_amount=order is not None,
             can_return=profile.checkout_url is not None,
             other_methods=tuple(each.id for each in self.other_methods),
-            takes_link_payments=links.takes_links(profile, enquiry.provider_of(case.shop, case.attempt)),
+            takes_link_payments=links.takes_links(profile, provider_of(case.shop, case.attempt)),
             takes_transfers=order is not None and transfers.can_take(profile, order.currency),
             has_contacts=bool(profile.contacts),
             calls_back=profile.calls_back,

@@ -1,29 +1,18 @@
-"""Shops: who embeds Unjam, what they allow, and the keys that prove it is them. Strictly apart from one another."""
+"""A shop's profile: everything about it that its merchant decides."""
 
-import hashlib
-import hmac
 import re
-import secrets
-from datetime import datetime, timedelta
-from enum import StrEnum
+from datetime import datetime
 from functools import cache
 from typing import Any, Literal
 from urllib.parse import quote, urlsplit
 from zoneinfo import available_timezones
 
-import sqlalchemy as sa
 from pydantic import BaseModel, ConfigDict, Field, field_validator
-from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from widget import openings
 from widget.accounts import BankAccount
-from widget.database import Base, Id, Instant, JsonObject, Key, Line, Word, to
-from widget.errors import Malformed, Unauthorised, UnknownSite
 from widget.methods import MethodName
 from widget.openings import Opening
-
-SITE_KEY = re.compile(r"[a-z0-9][a-z0-9-]{1,39}\Z")
-RETIRED_KEY_LIVES = timedelta(days=7)
 
 # The deadlines a shop may set, and between which seconds. The lowest are for trying things out: a page sends a pulse
 # every 4 s and beats four times a second, so that less than three of these would take a hiccup for a stall.
@@ -39,45 +28,6 @@ SETTABLE_DEADLINES: dict[str, tuple[float, float]] = {
     "frozen": (0.5, 60),
     "dead": (0.5, 60),
 }
-
-
-class KeyKind(StrEnum):
-    SIGNING = "signing"  # HMAC secret of the shop's server for order context; needed in clear to verify
-    API = "api"  # bearer key for /api/v1; only its SHA-256 is kept
-    HOOK = "hook"  # HMAC secret of what we tell the shop's server; needed in clear to sign
-
-
-class Shop(Base):
-    __tablename__ = "shops"
-
-    id: Mapped[Id]
-    site: Mapped[Key] = mapped_column(unique=True)
-    name: Mapped[Word]
-    profile: Mapped[JsonObject]
-    created_at: Mapped[Instant]
-    disabled_at: Mapped[Instant | None]
-
-    @property
-    def settled(self) -> "Profile":
-        """The profile, read once for as long as the stored one stays the same."""
-        held: tuple[dict[str, Any], Profile] | None = self.__dict__.get("_settled")
-        if held is None or held[0] is not self.profile:
-            held = self.__dict__["_settled"] = (self.profile, Profile.model_validate(_readable(self.profile)))
-        return held[1]
-
-
-class ShopKey(Base):
-    __tablename__ = "shop_keys"
-
-    id: Mapped[Id]
-    shop_id: Mapped[int] = to("shops")
-    kind: Mapped[Key]
-    secret: Mapped[Line]
-    created_at: Mapped[Instant]
-    # Still accepted until then, so that a rotation does not break a checkout that is open.
-    retires_at: Mapped[Instant | None]
-
-    __table_args__ = (sa.Index("ix_shop_keys_kind_secret", "kind", "secret"),)
 
 
 class Method(BaseModel):
@@ -149,9 +99,9 @@ class Profile(BaseModel):
     def _are_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(origin_of(origin) for origin in origins)
 
-    @field_validator("checkout_url")
+    @field_validator("checkout_url", "link_template")
     @classmethod
-    def _has_order(cls, value: str | None) -> str | None:
+    def _names_the_order(cls, value: str | None) -> str | None:
         if value is not None and (urlsplit(value).scheme not in {"https", "http"} or "{order}" not in value):
             raise ValueError("must be an http(s) address that contains {order}")
         return value
@@ -161,13 +111,6 @@ class Profile(BaseModel):
     def _can_be_told(cls, value: str | None) -> str | None:
         if value is not None and (urlsplit(value).scheme not in {"https", "http"} or not urlsplit(value).hostname):
             raise ValueError("must be an http(s) address of the shop's server")
-        return value
-
-    @field_validator("link_template")
-    @classmethod
-    def _names_the_order(cls, value: str | None) -> str | None:
-        if value is not None and (urlsplit(value).scheme not in {"https", "http"} or "{order}" not in value):
-            raise ValueError("must be an http(s) address that contains {order}")
         return value
 
     @field_validator("time_zone")
@@ -211,19 +154,13 @@ class Profile(BaseModel):
         return MethodName(method, known.get(method), self.locale)
 
 
-def _readable(stored: dict[str, Any]) -> dict[str, Any]:
+def readable(stored: dict[str, Any]) -> dict[str, Any]:
     """A stored profile with the deadlines that may be set today: an older one must not stop the shop's help."""
     deadlines = stored.get("deadlines")
     known = deadlines.items() if isinstance(deadlines, dict) else ()
     kept = [(name, value) for name, value in known if name in SETTABLE_DEADLINES and isinstance(value, int | float)]
     within = {name: min(max(value, SETTABLE_DEADLINES[name][0]), SETTABLE_DEADLINES[name][1]) for name, value in kept}
     return stored | {"deadlines": within}
-
-
-@cache
-def _time_zones() -> set[str]:
-    # Reads the whole folder of zones, so once is enough.
-    return available_timezones()
 
 
 def origin_of(address: str) -> str:
@@ -237,101 +174,7 @@ def origin_of(address: str) -> str:
     return f"{parts.scheme}://{host}{port}"
 
 
-def add(session: Session, *, site: str, name: str, profile: Profile, now: datetime) -> Shop:
-    """A new shop without keys. Raises Malformed for a site key that cannot stand in a URL or is taken."""
-    if not SITE_KEY.match(site):
-        raise Malformed("A site key has 2 to 40 small letters, digits or hyphens, and starts with a letter or digit.")
-    if session.scalar(sa.select(Shop.id).where(Shop.site == site)):
-        raise Malformed(f"There is already a shop with the site key {site}.")
-    shop = Shop(site=site, name=name, profile=profile.model_dump(mode="json"), created_at=now)
-    session.add(shop)
-    session.flush()
-    return shop
-
-
-def by_site(session: Session, site: str) -> Shop:
-    """Raises UnknownSite also for a shop that was disabled."""
-    shop = session.scalar(sa.select(Shop).where(Shop.site == site, Shop.disabled_at.is_(None)))
-    if shop is None:
-        raise UnknownSite("Check the data-site value of the script tag against `unjam shops`.")
-    return shop
-
-
-def by_site_even_disabled(session: Session, site: str) -> Shop:
-    shop = session.scalar(sa.select(Shop).where(Shop.site == site))
-    if shop is None:
-        raise UnknownSite(f"There is no shop with the site key {site}; `unjam shops` lists them.")
-    return shop
-
-
-def all_of_them(session: Session) -> list[Shop]:
-    return list(session.scalars(sa.select(Shop).order_by(Shop.site)))
-
-
-def change(shop: Shop, *, name: str | None, profile: dict[str, Any], disable: bool | None, now: datetime) -> None:
-    """Replace the given parts; absent ones stay. Raises pydantic's ValidationError for a profile that cannot be."""
-    shop.name = name or shop.name
-    shop.profile = Profile.model_validate(_readable(shop.profile) | profile).model_dump(mode="json")
-    if disable is not None:
-        shop.disabled_at = now if disable else None
-
-
-def rotate_key(session: Session, shop: Shop, kind: KeyKind, now: datetime, *, at_once: bool = False) -> str:
-    """A new key of this kind, in clear for the only time. The old ones retire in a week, or at once."""
-    retires_at = now if at_once else now + RETIRED_KEY_LIVES
-    session.execute(
-        sa.update(ShopKey)
-        .where(ShopKey.shop_id == shop.id, ShopKey.kind == kind.value)
-        .where(sa.or_(ShopKey.retires_at.is_(None), ShopKey.retires_at > retires_at))
-        .values(retires_at=retires_at)
-    )
-    prefix = {KeyKind.SIGNING: "us_", KeyKind.API: "uk_", KeyKind.HOOK: "uh_"}[kind]
-    secret = prefix + secrets.token_urlsafe(32)
-    kept = _fingerprint(secret) if kind is KeyKind.API else secret
-    session.add(ShopKey(shop_id=shop.id, kind=kind.value, secret=kept, created_at=now))
-    session.flush()
-    return secret
-
-
-def by_api_key(session: Session, key: str, now: datetime) -> Shop:
-    """The shop whose API key this is. Raises Unauthorised."""
-    shop = session.scalar(
-        sa.select(Shop)
-        .join(ShopKey, ShopKey.shop_id == Shop.id)
-        .where(ShopKey.kind == KeyKind.API.value, ShopKey.secret == _fingerprint(key), Shop.disabled_at.is_(None))
-        .where(_is_live(now))
-    )
-    if shop is None:
-        raise Unauthorised("Send the header `Authorization: Bearer uk_…` with a key from `unjam rotate-key SITE api`.")
-    return shop
-
-
-def signing_secrets(session: Session, shop_id: int, now: datetime) -> list[str]:
-    """Every secret that may have signed an order context that is open in a browser now."""
-    rows = session.scalars(
-        sa.select(ShopKey.secret).where(
-            ShopKey.shop_id == shop_id, ShopKey.kind == KeyKind.SIGNING.value, _is_live(now)
-        )
-    )
-    return list(rows)
-
-
-def signature_for(
-    secret: str, *, order: str, amount: int, currency: str, email: str, issued_at: int | None = None
-) -> str:
-    """The hex HMAC-SHA256 that a shop's server puts on the tag; the fields are joined by line feeds after `v2`.
-
-    `issued_at` (Unix seconds) comes last. Without it, it is version 1, which does not say when it was signed.
-    """
-    fields = [order, str(amount), currency, email]
-    parts = ["v1", *fields] if issued_at is None else ["v2", *fields, str(issued_at)]
-    return hmac.new(secret.encode(), "\n".join(parts).encode(), hashlib.sha256).hexdigest()
-
-
-def _is_live(now: datetime) -> sa.ColumnElement[bool]:
-    return sa.or_(ShopKey.retires_at.is_(None), ShopKey.retires_at > now)
-
-
-def _fingerprint(key: str) -> str:
-    # The key has 256 random bits, so a plain hash cannot be searched.
-    return hashlib.sha256(key.encode()).hexdigest()
+@cache
+def _time_zones() -> set[str]:
+    # Reads the whole folder of zones, so once is enough.
+    return available_timezones()

@@ -1,19 +1,12 @@
-"""Letters: the words of each follow-up. Text and HTML of one mail say the same, from what is true when it is made."""
+"""The case that a letter is about: what is true of it now, and the sentences that say so in its reader's language."""
 
 import re
-import textwrap
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 
-from css_inline import CSSInliner
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
-from jinja2.utils import urlize
-from markupsafe import Markup
 from sqlalchemy.orm import Session
 
 from widget import attempts, certainty, charges, followups, language, tickets, transfers
-from widget.addresses import Addresses
 from widget.agents import Agent
 from widget.attempts import Attempt, Stage
 from widget.certainty import Truth
@@ -22,22 +15,14 @@ from widget.followups import FollowUp, Kind
 from widget.handovers import HandOver
 from widget.holds import Hold
 from widget.language import N_, Said, counted, say
-from widget.look import ink_on, readable_on
-from widget.mail import OutgoingMail
 from widget.moments import moment
 from widget.money import Money
 from widget.orders import Order
-from widget.paths import STATIC, TEMPLATES
 from widget.providers import ChargeState
 from widget.shops import Profile, Shop
 from widget.tickets import Message, Ticket
 from widget.tokens import LIFETIMES, Purpose
 
-TEXT_COLUMNS = 72
-# Enough for every mail client to find the thread, also when some mails of it were lost.
-MAX_REFERENCES = 10
-# The surfaces that mail.css paints, for the shop's colour to contrast with.
-_LIGHT_SURFACE, _DARK_SURFACE = "#ffffff", "#181c22"
 # An unsigned order number is whatever somebody typed; only what looks like one is sent to a stranger's address.
 _ORDER_NUMBER = re.compile(r"[\w#-][\w#/-]{0,39}\Z", re.ASCII)
 
@@ -225,68 +210,8 @@ class Case:
         return said
 
 
-def _about_statement(first: int, last: int, *, is_reversed: bool) -> Said:
-    """How many days the money may stand on the statement."""
-    if is_reversed:
-        return counted(
-            "Your statement may still show it for {count} day; then it disappears.",
-            "Your statement may still show it for {first} to {count} days; then it disappears.",
-            last,
-            first=first,
-        )
-    return counted(
-        "Your statement may show it for {count} day.",
-        "Your statement may show it for {first} to {count} days.",
-        last,
-        first=first,
-    )
-
-
-def compose(session: Session, follow_up: FollowUp, addresses: Addresses, now: datetime) -> OutgoingMail:
-    """The mail of this follow-up, as of now. Nothing is stored, so a retry may say something newer."""
-    kind, case = Kind(follow_up.kind), _case(session, follow_up, now)
-    references = _references(session, follow_up)
-    asks_for_payment = case.may_try_again and kind in {Kind.RESOLVED, Kind.REMINDER, Kind.LATER}
-    templates = _templates(language.language_of(case.locale))
-    context = {
-        "case": case,
-        "kind": kind,
-        "lang": language.tag_of(case.locale),
-        "dir": language.direction(case.locale),
-        "shop": case.shop,
-        "ticket": case.ticket,
-        **_links(case, addresses, asks_for_payment=asks_for_payment),
-        "colours": _colours(case.profile.colour),
-    }
-    return OutgoingMail(
-        mail_id=follow_up.mail_id,
-        recipient=case.email,
-        subject=templates.get_template(f"{kind.value}/subject.txt").render(context).strip(),
-        text=_wrapped(templates.get_template(f"{kind.value}/body.txt").render(context)),
-        html=_INLINER.inline(templates.get_template(f"{kind.value}/body.html").render(context)),
-        sender_name=case.shop.name,
-        in_reply_to=references[-1] if references else None,
-        references=references,
-        language=language.tag_of(case.locale),
-        asks_for_payment=asks_for_payment,
-    )
-
-
-def _links(case: Case, addresses: Addresses, *, asks_for_payment: bool) -> dict[str, str | None]:
-    if case.ticket is None:
-        return {
-            "help_link": addresses.help(case.attempt),
-            "again_link": addresses.help(case.attempt) if asks_for_payment else None,
-            "device_link": addresses.continue_on(case.hand_over) if case.hand_over else None,
-        }
-    return {
-        "status_link": addresses.status(case.ticket),
-        "again_link": addresses.again(case.ticket) if asks_for_payment else None,
-        "rate_link": addresses.rate(case.ticket),
-    }
-
-
-def _case(session: Session, follow_up: FollowUp, now: datetime) -> Case:
+def case_of(session: Session, follow_up: FollowUp, now: datetime) -> Case:
+    """What is true now of what this follow-up is about."""
     ticket = followups.ticket_of(session, follow_up) if follow_up.ticket_id is not None else None
     attempt = attempts.by_id(session, followups.attempt_id_of(session, follow_up))
     shop, order = session.get_one(Shop, attempt.shop_id), followups.order_of(session, follow_up)
@@ -317,71 +242,18 @@ def _case(session: Session, follow_up: FollowUp, now: datetime) -> Case:
     )
 
 
-def _references(session: Session, follow_up: FollowUp) -> tuple[str, ...]:
-    """The ids of the thread so far: the first mail of the ticket, and then those that were sent before this one."""
-    if follow_up.kind == Kind.OPENED or follow_up.ticket_id is None:
-        return ()
-    owed = followups.of(session, followups.ticket_of(session, follow_up))
-    opened = [each.mail_id for each in owed if each.kind == Kind.OPENED]
-    sent = sorted((each.sent_at, each.mail_id) for each in owed if each.sent_at and each.kind != Kind.OPENED)
-    earlier = [mail_id for _, mail_id in sent if mail_id != follow_up.mail_id]
-    return (*opened, *earlier[-MAX_REFERENCES:])
-
-
-def _colours(colour: str) -> dict[str, str]:
-    light, dark = readable_on(colour, _LIGHT_SURFACE), readable_on(colour, _DARK_SURFACE)
-    return {"light": light, "on_light": ink_on(light), "dark": dark, "on_dark": ink_on(dark)}
-
-
-def _wrapped(text: str) -> str:
-    """Plain text in 72 columns. Links stay whole, and at most one empty line separates paragraphs."""
-    lines = [piece for line in text.strip().splitlines() for piece in _wrap_line(line.rstrip())]
-    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)) + "\n"
-
-
-def _wrap_line(line: str) -> list[str]:
-    indent = line[: len(line) - len(line.lstrip())]
-    return textwrap.wrap(
-        line.strip(),
-        TEXT_COLUMNS,
-        initial_indent=indent,
-        subsequent_indent=indent,
-        break_long_words=False,
-        break_on_hyphens=False,
-    ) or [""]
-
-
-def paragraphs(words: str) -> Markup:
-    """What a person typed, as HTML: escaped, with its paragraphs, line breaks and links."""
-    blocks = [block.strip("\n") for block in re.split(r"\n\s*\n", words.strip())]
-    lines = [
-        [Markup(urlize(line, rel="noopener")) for line in block.splitlines()]  # noqa: S704 -- urlize escapes
-        for block in blocks
-    ]
-    return Markup("").join(Markup("<p>{}</p>").format(Markup("<br>").join(each)) for each in lines)
-
-
-def _indented(words: str) -> str:
-    return textwrap.indent(words.strip(), "  ")
-
-
-@cache
-def _templates(tongue: str) -> Environment:
-    """The templates as they speak one language of ours."""
-    environment = Environment(
-        loader=FileSystemLoader([TEMPLATES / "mail", STATIC]),
-        autoescape=select_autoescape(["html"]),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+def _about_statement(first: int, last: int, *, is_reversed: bool) -> Said:
+    """How many days the money may stand on the statement."""
+    if is_reversed:
+        return counted(
+            "Your statement may still show it for {count} day; then it disappears.",
+            "Your statement may still show it for {first} to {count} days; then it disappears.",
+            last,
+            first=first,
+        )
+    return counted(
+        "Your statement may show it for {count} day.",
+        "Your statement may show it for {first} to {count} days.",
+        last,
+        first=first,
     )
-    is_rtl = language.direction(tongue) == "rtl"
-    environment.filters |= {"paragraphs": paragraphs, "indented": _indented}
-    # A name or a number stays together in a sentence that runs the other way; `say` does the same with its values.
-    environment.filters["apart"] = lambda value: f"\u2068{value}\u2069" if is_rtl else value
-    language.teach(environment, tongue)
-    return environment
-
-
-# Rules for dark mode and phones cannot be inlined, so they stay in the head.
-_INLINER = CSSInliner(keep_at_rules=True, load_remote_stylesheets=False)

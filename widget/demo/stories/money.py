@@ -1,11 +1,9 @@
-"""Stories about what becomes of the money, and about what the bank answers."""
+"""Stories about what becomes of the money."""
 
 from widget.attempts import Stage
 from widget.demo.store import PaymentStatus
-from widget.demo.story import Group, Story
+from widget.demo.stories.story import Group, Story
 from widget.stalls import StallKind
-
-_NOT_TAKEN = PaymentStatus.REQUIRES_PAYMENT_METHOD
 
 
 def _hangs(label: str, explanation: str, reaches: PaymentStatus | None, **more: object) -> Story:
@@ -21,23 +19,6 @@ def _hangs(label: str, explanation: str, reaches: PaymentStatus | None, **more: 
     )
 
 
-def _declined(label: str, explanation: str, code: str, **told: str) -> Story:
-    told = {"code": code} | told
-    return Story(Group.BANK, label, explanation, StallKind.DECLINED, Stage.SUBMITTED, _NOT_TAKEN, told=told)
-
-
-DECLINES = {
-    "decline_funds": _declined("Declined: not enough money", "Later, or another way.", "insufficient_funds"),
-    "decline_code": _declined(
-        "Declined: wrong security code", "Type it again.", "incorrect_cvc", advice="after_change"
-    ),
-    "decline_stolen": _declined(
-        "Declined: stolen card", "The customer reads no more than of any decline; the agent does.", "stolen_card"
-    ),
-    "decline_never": _declined(
-        "Declined for good", "The network forbids another try, so none is offered.", "do_not_honor", advice="never"
-    ),
-}
 MONEY = {
     "hang_held": _hangs(
         "Hangs, and the money is only reserved",
