@@ -50,7 +50,7 @@ class HandOver(Base):
 
 
 def open_for(session: Session, attempt: Attempt, now: datetime) -> HandOver:
-    """A link for another device. One that was sent to nobody is handed out again until it, or a later one, is opened."""
+    """A link for another device. One that was sent to nobody is handed out again, until it or a later is opened."""
     taken = sa.select(sa.func.max(HandOver.id)).where(HandOver.attempt_id == attempt.id, HandOver.taken_at.is_not(None))
     free = sa.select(HandOver).filter_by(attempt_id=attempt.id, email=None)
     free = free.where(HandOver.id > sa.func.coalesce(taken.scalar_subquery(), 0))
