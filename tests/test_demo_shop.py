@@ -211,7 +211,9 @@ def test_a_split_payment_pays_its_parts_once_and_together_the_order(store: Store
 
 def test_a_second_payment_is_told_of_with_its_own_amount(store: Store) -> None:
     order = store.add_order(amount=124_900, currency="ZAR", email="sam@example.com")
-    whole = store.add_payment(order=order.reference, amount=124_900, currency="ZAR", status=PaymentStatus.REQUIRES_PAYMENT_METHOD)
+    whole = store.add_payment(
+        order=order.reference, amount=124_900, currency="ZAR", status=PaymentStatus.REQUIRES_PAYMENT_METHOD
+    )
     outcomes.play(store, whole, "card", Scenario.PAID_TWICE)
     assert [store.taken_with(each) for each in store.payments_of(order.reference)] == [124_900, 124_900]
 
