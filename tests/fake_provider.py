@@ -28,6 +28,7 @@ class FakeProvider:
         self.fails_after_making = False
         self.refuses_to_close = False
         self.refuses_to_cancel = False
+        self.is_down_to_cancel = False
         # Whether it has such a payment of every order that it is asked about, each with an id of its own.
         self.knows_every_order = False
         # Whether what was paid on pages is part of what it says of the order.
@@ -140,6 +141,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _cancel(self, payment: str) -> None:
         fake = self.server.fake
+        if fake.is_down_to_cancel:
+            return self._answer(503, {})
         if fake.status != "requires_action" or fake.refuses_to_cancel:
             return self._answer(409, {})
         fake.status = "canceled"

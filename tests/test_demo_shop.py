@@ -209,6 +209,23 @@ def test_a_split_payment_pays_its_parts_once_and_together_the_order(store: Store
     assert store.taken(order.reference) == order.amount
 
 
+def test_a_second_payment_is_told_of_with_its_own_amount(store: Store) -> None:
+    order = store.add_order(amount=124_900, currency="ZAR", email="sam@example.com")
+    whole = store.add_payment(
+        order=order.reference, amount=124_900, currency="ZAR", status=PaymentStatus.REQUIRES_PAYMENT_METHOD
+    )
+    outcomes.play(store, whole, "card", Scenario.PAID_TWICE)
+    assert [store.taken_with(each) for each in store.payments_of(order.reference)] == [124_900, 124_900]
+
+
+def test_a_part_is_told_of_with_the_other_one(store: Store) -> None:
+    order = store.add_order(amount=124_900, currency="ZAR", email="sam@example.com")
+    account, card = outcomes.legs_of(store, order)
+    outcomes.pay_from_account(store, account)
+    provider.confirm(store, card, "card", PaymentStatus.SUCCEEDED)
+    assert store.taken_with(card) == 124_900
+
+
 def test_after_a_part_was_paid_nobody_takes_the_whole(store: Store) -> None:
     order = store.add_order(amount=124_900, currency="ZAR", email="sam@example.com")
     outcomes.pay_from_account(store, outcomes.legs_of(store, order)[0])

@@ -510,6 +510,18 @@ def test_the_live_page_shows_where_a_method_fails_and_what_the_provider_says(des
         assert said in page
 
 
+@pytest.mark.parametrize(("failed", "is_coloured"), [(2, False), (3, False), (4, True)])
+def test_the_live_page_colours_only_what_counts_as_failing(desk: Desk, failed: int, is_coloured: bool) -> None:
+    place = {"method": "card", "provider": "demo", "browser": "chrome", "os": "windows", "device": "desktop"}
+    with desk.database.write() as session:
+        since = moment_of(slot_of(clock.now()))
+        session.add(HealthCell(shop_id=desk.cast.shop.id, since=since, failed=failed, **place))
+    page = desk.client.get("/desk/live").text
+    assert f"0 of {failed}" in page
+    assert ("Card is failing" in page) is is_coloured
+    assert bool(re.search(r"square-(bad|warn)", page)) is is_coloured
+
+
 def test_the_live_page_shows_which_provider_behind_a_method_fails(desk: Desk) -> None:
     desk.break_apple_pay()
     with desk.database.write() as session:

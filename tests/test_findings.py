@@ -214,6 +214,14 @@ def test_the_evidence_is_in_the_language_of_its_reader(investigation: Investigat
     assert "The payment page was open" in [fact.value for fact in found.payment]
 
 
+def test_a_browser_without_wallets_is_said_to_have_none(investigation: Investigation) -> None:
+    with investigation.database.write() as session:
+        session.get_one(Attempt, investigation.attempt_id).facts = {"wallets": ""}
+
+    assert "label='Wallets', value='none'" in investigation.shown()
+    assert "value='keine'" in investigation.shown(locale="de")
+
+
 def test_a_shopper_reads_words_where_agents_read_codes(investigation: Investigation) -> None:
     investigation.see("stall", kind="sdk", seen_by="frame", why="hang")
     investigation.see("offer", kind="method", method="card")

@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from typing import NamedTuple
 
 import pytest
 import sqlalchemy as sa
@@ -10,7 +11,7 @@ from flask.testing import FlaskClient
 from tests.cast import Cast
 from tests.conftest import Clock
 from tests.fake_provider import FakeProvider
-from tests.test_panel import heading, open_panel
+from tests.test_panel import heading, offered, open_panel
 from widget import handovers
 from widget.attempts import Attempt
 from widget.database import Database
@@ -71,10 +72,35 @@ def cast(database: Database, clock: Clock, provider: FakeProvider) -> Cast:
 
 def handed_over(client: FlaskClient, token: str) -> str:
     """The address in the panel that another device opens."""
+    return shown(client, token).address
+
+
+class Window(NamedTuple):
+    """The panel on the first device while it shows the code: the link, and what it asks every few seconds."""
+
+    address: str
+    followed: str
+
+
+def shown(client: FlaskClient, token: str) -> Window:
     screen = client.post(f"/help/{token}/choose/device").text
-    found = re.search(r'value="http://localhost:8000(/continue/[^"]+)"', screen)
-    assert found, screen
-    return found[1]
+    address = re.search(r'value="http://localhost:8000(/continue/[^"]+)"', screen)
+    followed = re.search(r'hx-get="([^"]+/device[^"]*)"', screen)
+    assert address, screen
+    assert followed, screen
+    return Window(address[1], followed[1])
+
+
+def elsewhere(client: FlaskClient) -> FlaskClient:
+    """Another device."""
+    return client.application.test_client()
+
+
+def sent_by_mail(client: FlaskClient, database: Database) -> str:
+    with database.read() as session:
+        hand_over = session.scalars(sa.select(HandOver).where(HandOver.email.is_not(None))).one()
+        addresses = client.application.extensions["unjam"].addresses
+        return str(addresses.continue_on(hand_over)).removeprefix("http://localhost:8000")
 
 
 def test_the_other_device_is_led_to_the_checkout_and_a_third_one_is_told_why_not(
@@ -99,21 +125,59 @@ def test_looking_at_the_link_takes_nothing_over(client: FlaskClient, cast: Cast,
         assert session.scalars(sa.select(HandOver)).one().taken_at is None
 
 
-def test_the_first_window_is_told_when_the_link_is_opened(client: FlaskClient, cast: Cast, clock: Clock) -> None:
+def test_the_first_window_shows_no_code_any_more_when_the_link_was_opened(
+    client: FlaskClient, cast: Cast, clock: Clock
+) -> None:
     token = open_panel(client, cast)
-    address = handed_over(client, token)
-    assert client.get(f"/help/{token}/device").status_code == 204
-    client.application.test_client().post(address)
-    answer = client.get(f"/help/{token}/device")
+    window = shown(client, token)
+    assert client.get(window.followed).status_code == 204
+    elsewhere(client).post(window.address)
+    answer = client.get(window.followed)
     assert answer.status_code == 286
     assert "Opened on another device." in answer.text
+    assert offered(answer) == ["device"]
 
 
-def test_the_first_window_is_told_when_the_link_has_expired(client: FlaskClient, cast: Cast, clock: Clock) -> None:
+def test_the_first_window_offers_a_new_link_when_the_code_has_expired(
+    client: FlaskClient, cast: Cast, clock: Clock
+) -> None:
     token = open_panel(client, cast)
-    handed_over(client, token)
+    window = shown(client, token)
     clock.forward(timedelta(minutes=31))
-    assert "The link has expired." in client.get(f"/help/{token}/device").text
+    answer = client.get(window.followed)
+    assert "The code and its link have expired." in answer.text
+    assert offered(answer) == ["device"]
+
+
+def test_a_new_link_is_followed_by_itself_and_not_by_the_one_that_was_opened_before(
+    client: FlaskClient, cast: Cast, clock: Clock
+) -> None:
+    token = open_panel(client, cast)
+    first = shown(client, token)
+    elsewhere(client).post(first.address)
+    second = shown(client, token)
+    assert second.address != first.address
+    assert client.get(second.followed).status_code == 204
+    elsewhere(client).post(second.address)
+    assert "Opened on another device." in client.get(second.followed).text
+
+
+def test_the_first_window_follows_a_link_that_it_has_sent_too(
+    client: FlaskClient, cast: Cast, database: Database, clock: Clock
+) -> None:
+    token = open_panel(client, cast)
+    window = shown(client, token)
+    client.post(f"/help/{token}/device/send", data={"email": "sam@example.com"})
+    elsewhere(client).post(sent_by_mail(client, database), data={"mine": "yes"})
+    assert "Opened on another device." in client.get(window.followed).text
+    assert client.get(shown(client, token).followed).status_code == 204
+
+
+@pytest.mark.parametrize("key", ["", "nonsense"])
+def test_a_code_that_nobody_knows_leads_nowhere(client: FlaskClient, cast: Cast, key: str) -> None:
+    token = open_panel(client, cast)
+    answer = client.get(f"/help/{token}/device", query_string={"shown": key})
+    assert "The code and its link have expired." in answer.text
 
 
 def test_nobody_is_led_to_pay_on_the_other_device_while_money_may_have_moved(
@@ -136,13 +200,8 @@ def test_a_link_sent_by_mail_is_owed_once_and_a_scanner_that_submits_its_form_ta
     sent = client.post(f"/help/{token}/device/send", data={"email": "Sam@Example.com"})
     assert "sam@example.com" in sent.text
     with database.read() as session:
-        hand_over = session.scalars(sa.select(HandOver).where(HandOver.email.is_not(None))).one()
         assert session.scalars(sa.select(FollowUp.kind)).all() == ["device"]
-        address = (
-            client.application.extensions["unjam"]
-            .addresses.continue_on(hand_over)
-            .removeprefix("http://localhost:8000")
-        )
+    address = sent_by_mail(client, database)
     assert "Tick the box to go on here." in client.post(address).text
     assert client.post(address, data={"mine": "yes"}).status_code == 303
 

@@ -1,5 +1,6 @@
 """Pay later: the order is kept for a while, the customer is reminded when they wished, and the shop is told."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,6 +10,7 @@ from flask.testing import FlaskClient
 from tests.cast import Cast
 from tests.conftest import Clock
 from tests.fake_provider import FakeProvider
+from tests.gallery import PROFILE
 from tests.test_panel import heading, open_panel
 from widget import holds, orders
 from widget.database import Database
@@ -114,6 +116,26 @@ def test_an_order_can_be_let_go_again(client: FlaskClient, cast: Cast, database:
     client.post(f"/help/{token}/later", data={"email": "sam@example.com", "at": at})
     assert "Your order is kept until" not in client.post(f"/help/{token}/later/release").text
     assert events(database) == ["order.held", "order.released"]
+
+
+def test_who_has_sent_a_transfer_is_not_offered_to_let_the_order_go(
+    client: FlaskClient, cast: Cast, database: Database, clock: Clock
+) -> None:
+    with database.write() as session:
+        shop = session.merge(cast.shop)
+        shop.profile = shop.profile | {"bank_accounts": PROFILE["bank_accounts"]}
+    token = open_panel(client, cast)
+    client.post(f"/help/{token}/check")
+    at = str(int((clock.now + timedelta(hours=6)).timestamp()))
+    client.post(f"/help/{token}/later", data={"email": "sam@example.com", "at": at})
+    screen = client.post(f"/help/{token}/choose/transfer").text
+    transfer = re.search(r'name="transfer" value="(\d+)"', screen)
+    assert transfer, screen
+    client.post(f"/help/{token}/transfer/announce", data={"transfer": transfer[1]})
+    assert heading(announced := client.post(f"/help/{token}/check")) == "Your transfer is on its way"
+    assert "/later/release" not in announced.text
+    client.post(f"/help/{token}/transfer/take-back", data={"transfer": transfer[1]})
+    assert "/later/release" in client.post(f"/help/{token}/check").text
 
 
 @pytest.mark.parametrize(

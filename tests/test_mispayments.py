@@ -7,6 +7,7 @@ from werkzeug.test import TestResponse
 
 from tests.cast import PACE, Cast
 from tests.conftest import Clock
+from tests.test_panel import heading
 from widget import certainty, followups, payments, tickets, transfers, watches
 from widget.attempts import Attempt, Stage
 from widget.database import Database
@@ -55,6 +56,24 @@ def test_an_order_paid_twice_is_one_ticket_with_the_refund_step_one_hook_and_one
         assert "Refund that through Demo" in note.body
         assert [name for name, _ in events(cast)] == ["order.paid", "order.paid_twice"]
         assert [each.kind for each in followups.of(session, ticket)] == ["paid_twice"]
+
+
+@pytest.mark.parametrize(
+    ("tellings", "said"),
+    [
+        ((told("pi_1"), told("pi_2")), "It looks as if you paid twice"),
+        ((told("pi_1", money=Money(134900, "ZAR")),), "We are working on it"),
+    ],
+)
+def test_the_status_page_thanks_nobody_for_a_report_that_they_have_not_made(
+    client: FlaskClient, database: Database, clock: Clock, tellings: tuple[Told, ...], said: str
+) -> None:
+    with database.write() as session:
+        cast = Cast(session, profile=PROFILE)
+        cast.attempt()
+        take(cast, clock, *tellings)
+        address = client.application.extensions["unjam"].addresses.status(session.scalars(sa.select(Ticket)).one())
+    assert heading(client.get(address.removeprefix("http://localhost:8000"))) == said
 
 
 def test_the_hook_of_a_double_charge_names_every_payment_and_which_one_to_refund(

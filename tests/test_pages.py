@@ -45,6 +45,18 @@ def check(page: Page, name: str, folder: Path) -> None:
     assert overflow <= 0, f"{name} is {overflow} px too wide"
 
 
+# Which of the facts on a line shows the dot before it: the others' is outside of what their line shows.
+_DOTS = """line => {
+  const shown = line.getBoundingClientRect();
+  const is_cut = getComputedStyle(line).overflowX === "clip";
+  return [...line.children].map(fact => {
+    const { top, left, right } = fact.getBoundingClientRect();
+    const is_outside = getComputedStyle(line).direction === "rtl" ? right > shown.right + 1 : left < shown.left - 1;
+    return { line: Math.round(top), has_dot: !(is_cut && is_outside) };
+  });
+}"""
+
+
 def signed(stage: Stage) -> tuple[Addresses, Ticket]:
     """A reported, unpaid order and the addresses of its pages."""
     addresses = Addresses(stage.unjam.url, Tokens("not-a-secret-only-for-demo-and-tests"))
@@ -84,6 +96,19 @@ def test_every_signed_page(stage: Stage, open_page: OpenPage, look: dict[str, ob
     for name, address in pages.items():
         page.goto(address)
         check(page, name, tmp_path)
+
+
+@pytest.mark.parametrize("language", ["en", "ar"])
+def test_no_line_of_the_status_page_begins_or_ends_with_a_dot(stage: Stage, page: Page, language: str) -> None:
+    addresses, ticket = signed(stage)
+    # Wide enough for order and reference on one line, and too narrow for that.
+    for width, lines in ((600, 1), (300, 2)):
+        page.set_viewport_size({"width": width, "height": 740})
+        page.goto(f"{addresses.status(ticket)}?lang={language}")
+        facts = page.locator(".dotted").first.evaluate(_DOTS)
+        assert [len({fact["line"] for fact in facts}), len(facts)] == [lines, 2]
+        assert [fact["has_dot"] for fact in facts] == [False, lines == 1]
+        assert "·" not in page.locator("main").inner_text()
 
 
 @pytest.mark.parametrize("look", LOOKS)

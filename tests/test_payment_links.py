@@ -213,7 +213,7 @@ def test_another_link_waits_while_the_open_page_may_take_the_money(
     ("answer", "said"),
     [
         ("", "You have not paid yet"),
-        ("decline", "Your bank did not take this payment"),
+        ("decline", "Your bank did not approve this payment"),
         ("process", "Please do not pay yet"),
         ("pay", "Paid. Thank you"),
     ],

@@ -212,7 +212,9 @@ def _device_facts(attempt: Attempt, speak: _Say, *, is_for_agent: bool) -> tuple
 
 
 def _shown(value: object, speak: _Say) -> str:
-    return speak({True: N_("yes"), False: N_("no")}[value]) if isinstance(value, bool) else str(value)
+    if isinstance(value, bool):
+        return speak({True: N_("yes"), False: N_("no")}[value])
+    return speak(N_("none")) if value == "" else str(value)
 
 
 def _without_telltale(provider: str | None, data: Mapping[str, Any]) -> Mapping[str, Any]:

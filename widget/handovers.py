@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import secrets
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
@@ -19,6 +20,14 @@ LASTS = timedelta(minutes=30)
 REUSED_WHILE_VALID_FOR = timedelta(minutes=10)
 # Sent to an address that anybody may type, so no more than this for one attempt.
 MAILS_PER_ATTEMPT = 3
+
+
+class State(StrEnum):
+    """How a hand-over goes, as the window that shows its code is told."""
+
+    OFFERED = "offered"
+    TAKEN = "taken"
+    OVER = "over"
 
 
 class HandOver(Base):
@@ -41,8 +50,10 @@ class HandOver(Base):
 
 
 def open_for(session: Session, attempt: Attempt, now: datetime) -> HandOver:
-    """A link for another device. One that nobody has opened, and that was sent to nobody, is handed out again."""
-    free = sa.select(HandOver).filter_by(attempt_id=attempt.id, taken_by=None, email=None)
+    """A link for another device. One that was sent to nobody is handed out again, until it or a later is opened."""
+    taken = sa.select(sa.func.max(HandOver.id)).where(HandOver.attempt_id == attempt.id, HandOver.taken_at.is_not(None))
+    free = sa.select(HandOver).filter_by(attempt_id=attempt.id, email=None)
+    free = free.where(HandOver.id > sa.func.coalesce(taken.scalar_subquery(), 0))
     free = free.where(HandOver.expires_at > now + REUSED_WHILE_VALID_FOR).order_by(HandOver.id.desc()).limit(1)
     return session.scalars(free).first() or _open(session, attempt, now)
 
@@ -99,10 +110,15 @@ def take(session: Session, key: str, secret: str | None, now: datetime) -> str:
     return made
 
 
-def latest(session: Session, attempt_id: int) -> HandOver | None:
-    """The hand-over that was taken last, else the one made last."""
-    newest = sa.select(HandOver).filter_by(attempt_id=attempt_id)
-    return session.scalars(newest.order_by(HandOver.taken_at.is_(None), HandOver.id.desc()).limit(1)).first()
+def state_of(session: Session, attempt_id: int, key: str, now: datetime) -> State:
+    """How the link with this key goes, which a window shows as a code, with those that were sent while it did."""
+    shown = session.scalar(sa.select(HandOver).filter_by(attempt_id=attempt_id, key=key))
+    if shown is None:
+        return State.OVER
+    since = sa.select(HandOver.id).where(HandOver.attempt_id == attempt_id, HandOver.id >= shown.id)
+    if session.scalar(since.where(HandOver.taken_at.is_not(None)).limit(1)) is not None:
+        return State.TAKEN
+    return State.OFFERED if shown.expires_at > now else State.OVER
 
 
 def _open(session: Session, attempt: Attempt, now: datetime) -> HandOver:

@@ -239,7 +239,12 @@ HELP: tuple[Picture, ...] = (
         steps=("Go on with another device", _opened_there),
         shows="Opened on another device.",
     ),
-    Picture("device-expired", as_it_is, steps=("Go on with another device", _too_late), shows="The link has expired."),
+    Picture(
+        "device-expired",
+        as_it_is,
+        steps=("Go on with another device", _too_late),
+        shows="The code and its link have expired.",
+    ),
     Picture("missing", _says("succeeded", amount=5000), steps=("Pay the missing",), shows="Open the payment page"),
     Picture("person", as_it_is, steps=("Talk to a person",), shows="+27 21 000 0142"),
     Picture("call-back", as_it_is, steps=("Ask us to call you",), shows="Your phone number"),

@@ -51,6 +51,12 @@ def _in_a_window(world: World) -> None:
     world.says("requires_payment_method", waiting=["pay_7QX2"])
 
 
+def _waits_at_the_bank(world: World) -> None:
+    """What was begun could not be ended, so that only its customer can say what becomes of it."""
+    _in_a_window(world)
+    world.provider.is_down_to_cancel = True
+
+
 def _grows(world: World, _page: Page) -> None:
     """The shop adds something to the order while its customer pays."""
     with world.ordered() as (*_others, order):
@@ -151,7 +157,7 @@ PAGES: tuple[Picture, ...] = (
         _on_pages,
         opens=_link(),
         steps=("Pay", "Decline", "Back"),
-        shows="Your bank did not take this payment",
+        shows="Your bank did not approve this payment",
     ),
     Picture(
         "pay-left",
@@ -163,6 +169,7 @@ PAGES: tuple[Picture, ...] = (
     Picture("pay-wait", _says("processing"), opens=_link(), steps=("Pay",), shows="Please do not pay yet"),
     Picture("pay-held", _on_pages, opens=_link(), steps=("Pay", _reserves, "Back"), shows="set the amount aside"),
     Picture("pay-window", _in_a_window, opens=_link(), steps=("Pay",), shows="I will not confirm it"),
+    Picture("pay-confirm", _waits_at_the_bank, opens=_link(), steps=("Pay",), shows="Confirm it or cancel it there."),
     Picture("pay-unanswered", _makes_no_page, opens=_link(), steps=("Pay",), shows="could not be opened"),
     Picture("pay-expired", as_it_is, opens=_link(expires_at=lambda: clock.now()), shows="has expired"),
     Picture("pay-withdrawn", as_it_is, opens=_link(revoked_at=lambda: clock.now()), shows="This link takes no payment"),

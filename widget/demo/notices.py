@@ -76,8 +76,7 @@ class Notices:
     def _notice(self, payment: Payment) -> bytes:
         notice = {
             "order": payment.order,
-            # Of a split payment, both parts.
-            "amount": self._store.taken(payment.order),
+            "amount": self._store.taken_with(payment),
             "currency": payment.currency,
             "method": payment.method,
             "provider": "demo",

@@ -167,6 +167,11 @@ class Store:
         payments = self.payments_of(order)
         return sum(each.amount for each in payments if each.status is PaymentStatus.SUCCEEDED)
 
+    def taken_with(self, payment: Payment) -> int:
+        """What was taken by this payment, with the other parts where it is one of a split payment."""
+        order = self.order(payment.order)
+        return payment.amount if order is not None and payment.amount >= order.amount else self.taken(payment.order)
+
     def payment(self, payment_id: str) -> Payment | None:
         row = self._first("SELECT * FROM payments WHERE id = ?", payment_id)
         return _payment(row) if row else None

@@ -193,7 +193,7 @@ RULES: tuple[Rule, ...] = (
         "bank_check_open",
         lambda case: case.kind is StallKind.CHALLENGE and case.is_hanging,
         Side.BANK,
-        N_("Your bank’s security check is still open. Look for a message of your bank, or its app, on your phone."),
+        N_("Your bank’s security check is still open."),
         "The bank’s check was shown and has not ended: the customer has not confirmed, or the bank’s page hangs.",
         LIKELY,
         evidence=(

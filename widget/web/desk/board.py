@@ -16,8 +16,6 @@ from widget.web.desk.words import Badge, Clockface, span, spelled
 
 # More columns than these nobody takes in; the kinds of browsers that were used least are told together.
 MAX_COLUMNS = 6
-# Below this share a method is worth a look, though it is not certain that it fails.
-DOUBTFUL_SHARE = 0.8
 # Outcomes wait for a worker no longer than this, unless none is running.
 IS_BEHIND_AFTER = timedelta(minutes=10)
 
@@ -73,10 +71,8 @@ class Square:
 
     @property
     def tone(self) -> str:
-        if self.rate.is_failing:
-            return "bad"
-        is_doubtful = self.rate.share is not None and self.rate.share < DOUBTFUL_SHARE
-        return "warn" if is_doubtful and self.rate.failed > 1 else ""
+        """Colour only for what the panel avoids and the agents are warned of, too."""
+        return "bad" if self.rate.is_failing else ""
 
     @property
     def p50(self) -> str:

@@ -55,15 +55,15 @@ def send(token: str) -> Response:
 @blueprint.get("/help/<token>/device")
 @limiter.limit("120/minute", key_func=by_link)
 def follow(token: str) -> Response | tuple[str, int]:
-    """How the hand-over goes, for the device that offered it: asked every few seconds while its screen is open."""
+    """How the hand-over that is `shown` goes: asked by the device that shows it, every few seconds."""
     with services().database.read() as session:
         case = case_of(session, attempt_id_of(token), token)
-        hand_over = handovers.latest(session, case.attempt.id)
-    if hand_over is not None and hand_over.taken_at is None and hand_over.expires_at > clock.now():
+        state = handovers.state_of(session, case.attempt.id, request.args.get("shown", ""), clock.now())
+    if state is handovers.State.OFFERED:
         # Nothing to say yet, so nothing is said again to who listens to the page.
         return "", 204
     # 286 is htmx's word for "stop polling".
-    return show("device_state", case, state="taken" if hand_over and hand_over.taken_at else "over", status=286)
+    return show("device_state", case, state=state.value, status=286)
 
 
 @blueprint.get("/continue/<token>")
@@ -169,6 +169,7 @@ def _screen(
         case,
         status=422 if error else 200,
         address=address,
+        shown=hand_over.key,
         qr=_qr(address),
         until=hand_over.expires_at,
         email=email,

@@ -155,7 +155,7 @@ def _about_doubt(told: Told) -> Iterator[Said]:
         yield Said(N_("The payment provider has not given a final answer."))
     yield Said(N_("Please do not pay again until we know."))
     if told.writes and told.truth.is_watched:
-        yield Said(N_("We go on asking, also when you close this page, and write to you when we know."))
+        yield Said(N_("You can close this page: we write to you when we know."))
 
 
 def _part_paid(told: Told) -> Headline:
