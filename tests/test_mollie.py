@@ -286,6 +286,34 @@ def test_a_page_of_our_own_link_is_left_alone(mollie: FakeMollie) -> None:
     assert not adapter(mollie).ask(ORDER).waits
 
 
+@pytest.mark.parametrize("method", ["banktransfer", "multibanco"])
+@pytest.mark.parametrize("status", ["open", "pending"])
+def test_a_transfer_that_may_be_on_its_way_is_not_known_and_not_cancelled(
+    mollie: FakeMollie, method: str, status: str
+) -> None:
+    payment = mollie.has(1, status, method=method, isCancelable=True)
+    answer = asked(mollie, payment)
+    assert (answer.state, answer.status, answer.waits) == (ChargeState.UNKNOWN, status, False)
+    assert adapter(mollie).give_up(ORDER) is GivenUp.MOVING
+    assert mollie.payments[payment]["status"] == status
+
+
+def test_a_page_on_which_a_transfer_was_chosen_is_not_said_to_be_closed(mollie: FakeMollie) -> None:
+    hosted = adapter(mollie).link(bill())
+    mollie.payments[hosted.id] |= {"method": "banktransfer", "isCancelable": True}
+    with pytest.raises(ProviderDown, match="on its way"):
+        adapter(mollie).revoke(hosted.id)
+    assert mollie.payments[hosted.id]["status"] == "open"
+    assert adapter(mollie).link_state(hosted.id).state is ChargeState.UNKNOWN
+    assert adapter(mollie).give_up(ORDER) is GivenUp.MOVING
+
+
+def test_a_transfer_that_never_came_is_not_charged_once_mollie_says_so(mollie: FakeMollie) -> None:
+    payment = mollie.has(1, "expired", method="banktransfer")
+    assert asked(mollie, payment).state is ChargeState.NOT_CHARGED
+    adapter(mollie).revoke(payment)
+
+
 def test_when_it_was_paid_counts_and_not_when_the_page_was_opened(mollie: FakeMollie) -> None:
     payment = mollie.has(1, "paid", paidAt="2026-11-21T10:30:00+00:00")
     taken_at = asked(mollie, payment).taken_at

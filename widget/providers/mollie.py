@@ -48,7 +48,7 @@ from widget.providers.answers import (
     worst,
 )
 from widget.providers.bounds import in_time
-from widget.providers.mollie_told import OrderField, answer_of, happened_of, is_ours
+from widget.providers.mollie_told import OrderField, answer_of, happened_of, is_ours, is_promised, is_with_customer
 from widget.providers.sessions import TIMEOUT_SECONDS, BoundedSession
 
 # Mollie lists at most this many payments in one answer.
@@ -154,6 +154,9 @@ class Mollie:
         payment = self._known(hosted_id)
         if payment.get("status") not in {"open", "pending"}:
             return
+        if is_promised(payment):
+            # Mollie would let it be cancelled, and the transfer would still arrive.
+            raise ProviderDown("A bank transfer was chosen on this page of Mollie, and may be on its way.")
         if payment.get("isCancelable") is not True:
             raise ProviderDown("Mollie cannot cancel this payment now. A page that nobody pays on closes by itself.")
         self._send(lambda client: client.payments.delete(hosted_id))
@@ -171,14 +174,14 @@ class Mollie:
 
     def _given_up(self, payment: dict[str, Any], order: str) -> GivenUp:
         """What is left of this payment. One that names something else may be another order's, so it is left alone."""
-        if word(payment, "status") == "open" and is_ours(payment):
+        if is_with_customer(payment) and is_ours(payment):
             # The page of a link of ours, which is closed by itself.
             return GivenUp.GONE
         may_close = payment.get("isCancelable") is True and self._field.whose(payment, order)[1] is None
-        if word(payment, "status") == "open" and may_close:
+        if is_with_customer(payment) and may_close:
             self._send(lambda client: client.payments.delete(str(payment["id"])))
             payment = self._known(str(payment["id"]))
-        return GivenUp.CUSTOMER if word(payment, "status") == "open" else left_of(answer_of(payment))
+        return GivenUp.CUSTOMER if is_with_customer(payment) else left_of(answer_of(payment))
 
     @in_time
     def health(self) -> str | None:

@@ -18,6 +18,9 @@ _STATES = {
     "authorized": ChargeState.HELD,
     "paid": ChargeState.CHARGED,
 }
+# The customer is shown where to send the money, and does so at their bank or at a till, perhaps days later. Until it
+# has arrived, Mollie says just that the payment is open.
+_SENT_LATER = {"banktransfer", "multibanco"}
 # Where shops write their reference into a payment's metadata, by custom.
 _CUSTOMARY = ("order", "order_reference", "order_number")
 
@@ -52,6 +55,16 @@ def is_ours(payment: dict[str, Any]) -> bool:
     return part(payment, "metadata").get("by") == "unjam"
 
 
+def is_with_customer(payment: dict[str, Any]) -> bool:
+    """Whether it is open in its customer's hands, so that no money is on its way before they go on with it."""
+    return word(payment, "status") == "open" and not is_promised(payment)
+
+
+def is_promised(payment: dict[str, Any]) -> bool:
+    """Whether its customer may have sent the money already, or will, without Mollie knowing it yet."""
+    return word(payment, "status") == "open" and word(payment, "method") in _SENT_LATER
+
+
 def happened_of(payment: dict[str, Any], order: str | None, now: datetime) -> Happened:
     """What a payment has come to, as an event."""
     answer = answer_of(payment)
@@ -78,7 +91,8 @@ def answer_of(payment: dict[str, Any]) -> Answer:
         raise ProviderDown("Mollie's answer has an unknown shape.")
     money = _money(payment, "amountCaptured" if status == "paid" and part(payment, "amountCaptured") else "amount")
     code = word(part(payment, "details"), "failureReason") or word(part(payment, "statusReason"), "code")
-    state, detail, gone_back = _STATES.get(status, ChargeState.UNKNOWN), f"Mollie says {status}.", False
+    state = ChargeState.UNKNOWN if is_promised(payment) else _STATES.get(status, ChargeState.UNKNOWN)
+    detail, gone_back = f"Mollie says {status}.", False
     refunded, charged_back = _sum(payment, "amountRefunded"), _sum(payment, "amountChargedBack")
     if charged_back:
         detail = f"Mollie says {status}; the bank took {charged_back} minor units back."
@@ -90,7 +104,7 @@ def answer_of(payment: dict[str, Any]) -> Answer:
     answer = Answer(state, money, payment_id, detail, status, code, is_reversed=gone_back)
     moments = (moment(payment, name) for name in ("paidAt", "authorizedAt", "createdAt"))
     taken_at = next((each for each in moments if each is not None), None)
-    return replace(answer, waits=status == "open" and not is_ours(payment), taken_at=taken_at)
+    return replace(answer, waits=is_with_customer(payment) and not is_ours(payment), taken_at=taken_at)
 
 
 def _money(payment: dict[str, Any], name: str) -> Money:
