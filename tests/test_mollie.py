@@ -94,6 +94,39 @@ def test_a_goodwill_refund_leaves_the_order_paid_as_it_was(mollie: FakeMollie) -
     assert (answer.state, answer.money) == (ChargeState.CHARGED, Money(1250, "EUR"))
 
 
+def of_it(value: str) -> dict[str, str]:
+    return {"value": value, "currency": "EUR"}
+
+
+@pytest.mark.parametrize(
+    ("status", "method"), [("authorized", "klarna"), ("authorized", "creditcard"), ("paid", "klarna")]
+)
+def test_what_is_captured_in_parts_is_taken_and_the_rest_is_not_missing(
+    mollie: FakeMollie, status: str, method: str
+) -> None:
+    answer = asked(mollie, mollie.has(1, status, method=method, amountCaptured=of_it("4.00")))
+    assert (answer.state, answer.money, answer.status) == (ChargeState.CHARGED, Money(1250, "EUR"), status)
+
+
+def test_what_is_captured_of_a_card_is_all_that_was_taken_because_the_rest_is_let_go(mollie: FakeMollie) -> None:
+    payment = mollie.has(1, "paid", method="creditcard", amountCaptured=of_it("4.00"))
+    assert asked(mollie, payment).money == Money(400, "EUR")
+
+
+def test_an_authorised_payment_of_which_nothing_is_captured_is_held(mollie: FakeMollie) -> None:
+    answer = asked(mollie, mollie.has(1, "authorized", method="klarna", amountCaptured=of_it("0.00")))
+    assert (answer.state, answer.money) == (ChargeState.HELD, Money(1250, "EUR"))
+
+
+@pytest.mark.parametrize(("status", "state"), [("authorized", ChargeState.HELD), ("paid", ChargeState.NOT_CHARGED)])
+def test_a_part_that_was_captured_and_given_back_is_not_taken(
+    mollie: FakeMollie, status: str, state: ChargeState
+) -> None:
+    part = of_it("4.00")
+    payment = mollie.has(1, status, method="klarna", amountCaptured=part, amountRefunded=part)
+    assert asked(mollie, payment).state is state
+
+
 def test_another_charged_payment_of_the_order_wins(mollie: FakeMollie) -> None:
     failed, paid = mollie.has(1, "failed"), mollie.has(2, "paid")
     assert asked(mollie, failed).payment == paid
@@ -426,6 +459,15 @@ def test_a_webhook_that_is_repeated_has_the_same_key_until_something_happens(mol
     (refunded,) = adapter(mollie).webhook({}, body)
     assert first == again != refunded.key
     assert refunded.kind == "refund"
+
+
+def test_a_webhook_of_each_capture_is_news(mollie: FakeMollie) -> None:
+    body = f"id={mollie.has(1, 'authorized')}".encode()
+    keys = {adapter(mollie).webhook({}, body)[0].key}
+    for value in ("4.00", "8.00"):
+        mollie.has(1, "authorized", amountCaptured=of_it(value))
+        keys.add(adapter(mollie).webhook({}, body)[0].key)
+    assert len(keys) == 3
 
 
 @pytest.mark.parametrize(
