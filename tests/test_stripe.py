@@ -102,6 +102,24 @@ def test_what_was_received_counts_and_not_what_was_asked_for(fake: FakeStripe, s
     assert stripe.ask(QUESTION).money == Money(100_000, "ZAR")
 
 
+@pytest.mark.parametrize(("status", "rest", "minor"), [("requires_capture", 84_900, 124_900), ("canceled", 0, 40_000)])
+def test_what_is_captured_in_parts_is_taken_and_the_rest_is_not_missing(
+    fake: FakeStripe, stripe: Stripe, status: str, rest: int, minor: int
+) -> None:
+    intent = fake.intent(status, amount_received=40_000, amount_capturable=rest)
+    for answer in (stripe.ask(QUESTION), one(stripe, fake.event("payment_intent.amount_capturable_updated", intent))):
+        assert (answer.state, answer.money, answer.status) == (ChargeState.CHARGED, Money(minor, "ZAR"), status)
+
+
+def test_what_can_still_be_captured_is_held_though_the_part_that_was_taken_was_given_back(
+    fake: FakeStripe, stripe: Stripe
+) -> None:
+    back = charge(124_900, refunded=True, amount_refunded=40_000)
+    fake.intent("requires_capture", amount_received=40_000, amount_capturable=84_900, latest_charge=back)
+    answer = stripe.ask(QUESTION)
+    assert (answer.state, answer.money) == (ChargeState.HELD, Money(84_900, "ZAR"))
+
+
 def test_a_decline_tells_its_codes_and_what_to_do(fake: FakeStripe, stripe: Stripe) -> None:
     trouble = card_error("do_not_honor", advice_code="do_not_try_again", network_decline_code="05")
     intent = fake.intent("requires_payment_method", last_payment_error=trouble)

@@ -38,6 +38,8 @@ _DONE_AT_ONCE = {
     "wechat_pay_redirect_to_android_app",
     "wechat_pay_redirect_to_ios_app",
 }
+# Of a payment in one of these, a part may have been captured already.
+_PARTLY_CAPTURED = {"requires_capture", "canceled"}
 # In the metadata of what our own payment pages make.
 MARK = {"by": "unjam"}
 # https://docs.stripe.com/declines: what the network advises.
@@ -259,14 +261,28 @@ def _decimals(currency: str) -> int:
 
 
 def _state(intent: Thing) -> ChargeState:
-    return ChargeState.UNKNOWN if is_promised(intent) else STATES.get(intent["status"], ChargeState.UNKNOWN)
+    state = STATES.get(intent["status"], ChargeState.UNKNOWN)
+    if is_promised(intent):
+        return ChargeState.UNKNOWN
+    # With multicapture the rest can be captured later, or is let go; what was received stays taken.
+    is_begun = _amount(intent, "amount_received") > 0 and not _dict(intent.get("latest_charge")).get("refunded")
+    return ChargeState.CHARGED if is_begun and intent["status"] in _PARTLY_CAPTURED else state
 
 
 def _taken(intent: Thing, state: ChargeState) -> int:
-    """What was taken or is held, else what it is for. A part that was given back does not make it paid too little."""
-    field = {ChargeState.CHARGED: "amount_received", ChargeState.HELD: "amount_capturable"}.get(state, "amount")
-    amount = intent.get(field)
-    return amount if isinstance(amount, int) else int(intent["amount"])
+    """What was taken or is held, else what it is for. A part that was given back does not make it paid too little.
+
+    What can still be captured beside a part that was taken is not missing.
+    """
+    if state is ChargeState.CHARGED and _amount(intent, "amount_received"):
+        return _amount(intent, "amount_received") + _amount(intent, "amount_capturable")
+    held = intent.get("amount_capturable") if state is ChargeState.HELD else None
+    return held if isinstance(held, int) else int(intent["amount"])
+
+
+def _amount(intent: Thing, name: str) -> int:
+    found = intent.get(name)
+    return found if isinstance(found, int) else 0
 
 
 def _detail(intent: Thing, status: str, charge: Thing, outcome: Thing) -> str:
