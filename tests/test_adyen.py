@@ -119,6 +119,63 @@ def test_what_is_captured_in_parts_is_not_missing() -> None:
     assert after(item("AUTHORISATION"), change("CAPTURE", minor=500), captures="manual").money == EURO
 
 
+@pytest.mark.parametrize("void", ["CANCELLATION", "TECHNICAL_CANCEL"])
+@pytest.mark.parametrize("captures", ["immediate", "manual"])
+def test_a_void_of_the_rest_does_not_undo_what_was_captured(void: str, captures: str) -> None:
+    items = [item("AUTHORISATION"), change("CAPTURE", minor=1000), change(void, 2)]
+    for some in permutations(items):
+        answer = after(*some, captures=captures)
+        assert (answer.state, answer.money, answer.is_reversed) == (ChargeState.CHARGED, Money(1000, "EUR"), False)
+
+
+def test_what_was_captured_before_the_rest_was_voided_can_be_given_back() -> None:
+    items = [item("AUTHORISATION"), change("CAPTURE", minor=1000), change("CANCELLATION", 2)]
+    answer = after(*items, change("REFUND", 3, minor=1000), captures="manual")
+    assert (answer.state, answer.is_reversed) == (ChargeState.NOT_CHARGED, True)
+
+
+@pytest.mark.parametrize(
+    ("captures", "state"),
+    [
+        ([change("CAPTURE", minor=1000), change("CAPTURE_FAILED", 2, minor=1000)], ChargeState.NOT_CHARGED),
+        (
+            [change("CAPTURE", minor=400), change("CAPTURE", 2, minor=600), change("CAPTURE_FAILED", 3, minor=600)],
+            ChargeState.UNKNOWN,
+        ),
+        (
+            [change("CAPTURE", minor=1000), change("CAPTURE_FAILED", 2, minor=1000), change("CAPTURE", 3, minor=1000)],
+            ChargeState.CHARGED,
+        ),
+    ],
+)
+def test_a_void_after_a_capture_that_failed_leaves_what_else_was_captured_in_doubt(
+    captures: list[dict[str, Any]], state: ChargeState
+) -> None:
+    assert after(item("AUTHORISATION"), *captures, change("CANCELLATION", 4), captures="manual").state is state
+
+
+@pytest.mark.parametrize("event", ["REFUND_FAILED", "REFUNDED_REVERSED"])
+@pytest.mark.parametrize("captures", ["immediate", "manual"])
+def test_a_reversal_whose_refund_came_back_leaves_the_order_paid(event: str, captures: str) -> None:
+    items = [item("AUTHORISATION"), change("CANCEL_OR_REFUND")]
+    assert after(*items, captures=captures).state is ChargeState.NOT_CHARGED
+    answer = after(*items, change(event, 2), captures=captures)
+    assert (answer.state, answer.money, answer.is_reversed) == (ChargeState.CHARGED, EURO, False)
+
+
+def test_a_reversal_of_which_perhaps_a_part_came_back_is_not_known() -> None:
+    items = [item("AUTHORISATION"), change("REFUND"), change("REFUND_FAILED", 2), change("CANCEL_OR_REFUND", 3)]
+    assert after(*items).state is ChargeState.UNKNOWN
+    contradicting = [item("AUTHORISATION"), change("CANCELLATION"), change("REFUND_FAILED", 2)]
+    assert after(*contradicting).state is ChargeState.UNKNOWN
+
+
+def test_a_reversal_of_what_was_captured_is_not_charged() -> None:
+    items = [item("AUTHORISATION"), change("CAPTURE"), change("CANCEL_OR_REFUND", 2)]
+    answer = after(*items, captures="manual")
+    assert (answer.state, answer.money, answer.is_reversed) == (ChargeState.NOT_CHARGED, EURO, True)
+
+
 def test_a_refusal_tells_agents_why() -> None:
     answer = after(REFUSED)
     assert (answer.code, answer.network_code, answer.payment) == ("Refused", "51", PSP)
@@ -357,11 +414,13 @@ def test_a_link_that_is_revoked_takes_nothing_more(adyen: FakeAdyen) -> None:
     assert adyen.links[hosted.id]["status"] == "expired"
 
 
-def test_a_link_that_may_still_be_paid_is_not_said_to_be_closed(adyen: FakeAdyen) -> None:
+@pytest.mark.parametrize("status", ["paymentPending", "something_new"])
+def test_a_link_that_may_still_be_paid_is_neither_expired_nor_said_to_be_closed(adyen: FakeAdyen, status: str) -> None:
     hosted = adapter(adyen).link(bill())
-    adyen.links[hosted.id]["status"] = "paymentPending"
-    with pytest.raises(ProviderRefused):
+    adyen.links[hosted.id]["status"] = status
+    with pytest.raises(ProviderDown, match="may still take money"):
         adapter(adyen).revoke(hosted.id)
+    assert adapter(adyen).link_state(hosted.id).state is ChargeState.UNKNOWN
 
 
 def test_a_link_that_was_paid_stays_paid(adyen: FakeAdyen) -> None:

@@ -94,6 +94,39 @@ def test_a_goodwill_refund_leaves_the_order_paid_as_it_was(mollie: FakeMollie) -
     assert (answer.state, answer.money) == (ChargeState.CHARGED, Money(1250, "EUR"))
 
 
+def of_it(value: str) -> dict[str, str]:
+    return {"value": value, "currency": "EUR"}
+
+
+@pytest.mark.parametrize(
+    ("status", "method"), [("authorized", "klarna"), ("authorized", "creditcard"), ("paid", "klarna")]
+)
+def test_what_is_captured_in_parts_is_taken_and_the_rest_is_not_missing(
+    mollie: FakeMollie, status: str, method: str
+) -> None:
+    answer = asked(mollie, mollie.has(1, status, method=method, amountCaptured=of_it("4.00")))
+    assert (answer.state, answer.money, answer.status) == (ChargeState.CHARGED, Money(1250, "EUR"), status)
+
+
+def test_what_is_captured_of_a_card_is_all_that_was_taken_because_the_rest_is_let_go(mollie: FakeMollie) -> None:
+    payment = mollie.has(1, "paid", method="creditcard", amountCaptured=of_it("4.00"))
+    assert asked(mollie, payment).money == Money(400, "EUR")
+
+
+def test_an_authorised_payment_of_which_nothing_is_captured_is_held(mollie: FakeMollie) -> None:
+    answer = asked(mollie, mollie.has(1, "authorized", method="klarna", amountCaptured=of_it("0.00")))
+    assert (answer.state, answer.money) == (ChargeState.HELD, Money(1250, "EUR"))
+
+
+@pytest.mark.parametrize(("status", "state"), [("authorized", ChargeState.HELD), ("paid", ChargeState.NOT_CHARGED)])
+def test_a_part_that_was_captured_and_given_back_is_not_taken(
+    mollie: FakeMollie, status: str, state: ChargeState
+) -> None:
+    part = of_it("4.00")
+    payment = mollie.has(1, status, method="klarna", amountCaptured=part, amountRefunded=part)
+    assert asked(mollie, payment).state is state
+
+
 def test_another_charged_payment_of_the_order_wins(mollie: FakeMollie) -> None:
     failed, paid = mollie.has(1, "failed"), mollie.has(2, "paid")
     assert asked(mollie, failed).payment == paid
@@ -286,6 +319,34 @@ def test_a_page_of_our_own_link_is_left_alone(mollie: FakeMollie) -> None:
     assert not adapter(mollie).ask(ORDER).waits
 
 
+@pytest.mark.parametrize("method", ["banktransfer", "multibanco"])
+@pytest.mark.parametrize("status", ["open", "pending"])
+def test_a_transfer_that_may_be_on_its_way_is_not_known_and_not_cancelled(
+    mollie: FakeMollie, method: str, status: str
+) -> None:
+    payment = mollie.has(1, status, method=method, isCancelable=True)
+    answer = asked(mollie, payment)
+    assert (answer.state, answer.status, answer.waits) == (ChargeState.UNKNOWN, status, False)
+    assert adapter(mollie).give_up(ORDER) is GivenUp.MOVING
+    assert mollie.payments[payment]["status"] == status
+
+
+def test_a_page_on_which_a_transfer_was_chosen_is_not_said_to_be_closed(mollie: FakeMollie) -> None:
+    hosted = adapter(mollie).link(bill())
+    mollie.payments[hosted.id] |= {"method": "banktransfer", "isCancelable": True}
+    with pytest.raises(ProviderDown, match="on its way"):
+        adapter(mollie).revoke(hosted.id)
+    assert mollie.payments[hosted.id]["status"] == "open"
+    assert adapter(mollie).link_state(hosted.id).state is ChargeState.UNKNOWN
+    assert adapter(mollie).give_up(ORDER) is GivenUp.MOVING
+
+
+def test_a_transfer_that_never_came_is_not_charged_once_mollie_says_so(mollie: FakeMollie) -> None:
+    payment = mollie.has(1, "expired", method="banktransfer")
+    assert asked(mollie, payment).state is ChargeState.NOT_CHARGED
+    adapter(mollie).revoke(payment)
+
+
 def test_when_it_was_paid_counts_and_not_when_the_page_was_opened(mollie: FakeMollie) -> None:
     payment = mollie.has(1, "paid", paidAt="2026-11-21T10:30:00+00:00")
     taken_at = asked(mollie, payment).taken_at
@@ -398,6 +459,15 @@ def test_a_webhook_that_is_repeated_has_the_same_key_until_something_happens(mol
     (refunded,) = adapter(mollie).webhook({}, body)
     assert first == again != refunded.key
     assert refunded.kind == "refund"
+
+
+def test_a_webhook_of_each_capture_is_news(mollie: FakeMollie) -> None:
+    body = f"id={mollie.has(1, 'authorized')}".encode()
+    keys = {adapter(mollie).webhook({}, body)[0].key}
+    for value in ("4.00", "8.00"):
+        mollie.has(1, "authorized", amountCaptured=of_it(value))
+        keys.add(adapter(mollie).webhook({}, body)[0].key)
+    assert len(keys) == 3
 
 
 @pytest.mark.parametrize(

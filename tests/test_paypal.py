@@ -31,6 +31,7 @@ from widget.providers.answers import NOT_ASKABLE
 from widget.providers.paypal import PayPal
 
 FIRST, SECOND = "3C679366HH0000001", "3C679366HH0000002"
+HOLD = "0AW2184448108334S"
 EURO = Money(1250, "EUR")
 SETTINGS = {"client_id": ID, "client_secret": SECRET, "webhook_id": WEBHOOK_ID}
 
@@ -127,6 +128,57 @@ def test_the_parts_of_one_order_are_one_payment(paypal: FakePayPal) -> None:
     order = paypal.has(1, "COMPLETED", capture(FIRST, "COMPLETED"), capture(SECOND, "COMPLETED"))
     answer = asked(paypal, order)
     assert (answer.money, answer.charged) == (Money(2500, "EUR"), ())
+
+
+def authorised(fake: FakePayPal, authorisation: str, *captures: dict[str, Any]) -> str:
+    """An order that was authorised for its 12.50, with what was captured of it since."""
+    order = fake.has(1, "COMPLETED", *captures, intent="AUTHORIZE")
+    related = {"supplementary_data": {"related_ids": {"order_id": order}}}
+    for each in captures:
+        each |= related
+    fake.payments[HOLD] = capture(HOLD, authorisation) | related
+    del fake.payments[HOLD]["final_capture"]
+    fake.orders[order]["purchase_units"][0].setdefault("payments", {})["authorizations"] = [fake.payments[HOLD]]
+    return order
+
+
+def part_of(payment: str, value: str, status: str = "COMPLETED", **fields: Any) -> dict[str, Any]:
+    return capture(payment, status, amount={"currency_code": "EUR", "value": value}, final_capture=False) | fields
+
+
+@pytest.mark.parametrize("asked_by", ["order", FIRST, HOLD])
+def test_what_is_captured_in_parts_is_not_missing(paypal: FakePayPal, asked_by: str) -> None:
+    order = authorised(paypal, "PARTIALLY_CAPTURED", part_of(FIRST, "4.00"), part_of(SECOND, "3.00"))
+    answer = asked(paypal, order if asked_by == "order" else asked_by)
+    assert (answer.state, answer.money, answer.payment) == (ChargeState.CHARGED, EURO, FIRST)
+
+
+def test_what_is_captured_in_parts_is_one_payment_under_all_its_names(paypal: FakePayPal) -> None:
+    order = authorised(paypal, "PARTIALLY_CAPTURED", part_of(FIRST, "4.00"))
+    told = heard(paypal, "PAYMENT.CAPTURE.COMPLETED", paypal.payments[FIRST])
+    held = heard(paypal, "PAYMENT.AUTHORIZATION.CREATED", paypal.payments[HOLD])
+    for payment in (order, FIRST, HOLD):
+        answer = asked(paypal, payment, held, told)
+        assert (answer.money, answer.charged) == (EURO, ())
+
+
+@pytest.mark.parametrize("authorisation", ["VOIDED", "PARTIALLY_CAPTURED"])
+def test_once_the_rest_is_let_go_a_part_is_all_that_was_taken(paypal: FakePayPal, authorisation: str) -> None:
+    is_last = authorisation == "PARTIALLY_CAPTURED"
+    order = authorised(paypal, authorisation, part_of(FIRST, "4.00", final_capture=is_last))
+    answer = asked(paypal, order)
+    assert (answer.state, answer.money) == (ChargeState.CHARGED, Money(400, "EUR"))
+
+
+@pytest.mark.parametrize(
+    ("capture_status", "authorisation", "minor"),
+    [("DECLINED", "CREATED", 1250), ("REFUNDED", "PARTIALLY_CAPTURED", 850)],
+)
+def test_what_an_authorisation_still_holds_is_held_though_its_capture_took_nothing(
+    paypal: FakePayPal, capture_status: str, authorisation: str, minor: int
+) -> None:
+    answer = asked(paypal, authorised(paypal, authorisation, part_of(FIRST, "4.00", capture_status)))
+    assert (answer.state, answer.money, answer.payment) == (ChargeState.HELD, Money(minor, "EUR"), HOLD)
 
 
 def test_a_part_that_is_pending_leaves_it_open(paypal: FakePayPal) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import urllib3
 
-from tests.providers.fake_stripe import KEY, FakeStripe, card_error, charge, signature
+from tests.providers.fake_stripe import KEY, FakeStripe, card_error, charge, next_action, signature
 from widget import clock
 from widget.money import Money
 from widget.providers import (
@@ -102,6 +102,24 @@ def test_what_was_received_counts_and_not_what_was_asked_for(fake: FakeStripe, s
     assert stripe.ask(QUESTION).money == Money(100_000, "ZAR")
 
 
+@pytest.mark.parametrize(("status", "rest", "minor"), [("requires_capture", 84_900, 124_900), ("canceled", 0, 40_000)])
+def test_what_is_captured_in_parts_is_taken_and_the_rest_is_not_missing(
+    fake: FakeStripe, stripe: Stripe, status: str, rest: int, minor: int
+) -> None:
+    intent = fake.intent(status, amount_received=40_000, amount_capturable=rest)
+    for answer in (stripe.ask(QUESTION), one(stripe, fake.event("payment_intent.amount_capturable_updated", intent))):
+        assert (answer.state, answer.money, answer.status) == (ChargeState.CHARGED, Money(minor, "ZAR"), status)
+
+
+def test_what_can_still_be_captured_is_held_though_the_part_that_was_taken_was_given_back(
+    fake: FakeStripe, stripe: Stripe
+) -> None:
+    back = charge(124_900, refunded=True, amount_refunded=40_000)
+    fake.intent("requires_capture", amount_received=40_000, amount_capturable=84_900, latest_charge=back)
+    answer = stripe.ask(QUESTION)
+    assert (answer.state, answer.money) == (ChargeState.HELD, Money(84_900, "ZAR"))
+
+
 def test_a_decline_tells_its_codes_and_what_to_do(fake: FakeStripe, stripe: Stripe) -> None:
     trouble = card_error("do_not_honor", advice_code="do_not_try_again", network_decline_code="05")
     intent = fake.intent("requires_payment_method", last_payment_error=trouble)
@@ -185,6 +203,33 @@ def test_what_waits_for_the_customer_is_told_whichever_payment_got_furthest(
     fake.intent("succeeded")
     answer = stripe.ask(QUESTION)
     assert (answer.state, answer.waits) == (ChargeState.CHARGED, waits)
+
+
+VOUCHERS = ["boleto_display_details", "konbini_display_details", "multibanco_display_details", "oxxo_display_details"]
+CODES = ["paynow_display_qr_code", "pix_display_qr_code", "swish_handle_redirect_or_display_qr_code"]
+TRANSFER = "display_bank_transfer_instructions"
+
+
+@pytest.mark.parametrize("kind", [*VOUCHERS, *CODES, TRANSFER, "card_await_notification", "something_new"])
+def test_what_the_customer_may_have_paid_at_the_till_or_the_bank_is_not_known_and_not_cancelled(
+    fake: FakeStripe, stripe: Stripe, kind: str
+) -> None:
+    promised = fake.intent("requires_action", next_action=next_action(kind))
+    for question in (QUESTION, replace(QUESTION, payment=promised["id"])):
+        answer = stripe.ask(question)
+        assert (answer.state, answer.status, answer.waits) == (ChargeState.UNKNOWN, "requires_action", False)
+        assert stripe.give_up(question) is GivenUp.MOVING
+    assert promised["status"] == "requires_action"
+
+
+@pytest.mark.parametrize("kind", ["redirect_to_url", "use_stripe_sdk", "verify_with_microdeposits"])
+def test_what_the_customer_has_to_confirm_on_the_spot_is_not_charged_and_is_given_up(
+    fake: FakeStripe, stripe: Stripe, kind: str
+) -> None:
+    waiting = fake.intent("requires_action", next_action=next_action(kind))
+    assert stripe.ask(QUESTION).state is ChargeState.NOT_CHARGED
+    assert stripe.give_up(QUESTION) is GivenUp.GONE
+    assert waiting["status"] == "canceled"
 
 
 def test_a_key_that_may_not_close_payments_is_found_before_it_is_needed(fake: FakeStripe, stripe: Stripe) -> None:
@@ -437,6 +482,7 @@ def test_an_amount_that_stripe_does_not_take_is_refused(stripe: Stripe) -> None:
         ("", ChargeState.NOT_CHARGED),
         ("pay", ChargeState.CHARGED),
         ("process", ChargeState.UNKNOWN),
+        ("voucher", ChargeState.UNKNOWN),
         ("decline", ChargeState.NOT_CHARGED),
     ],
 )
@@ -466,6 +512,41 @@ def test_a_page_that_was_paid_stays_paid_when_it_is_closed(fake: FakeStripe, str
     press(page, "pay")
     stripe.revoke(page.id)
     assert stripe.link_state(page.id).state is ChargeState.CHARGED
+
+
+@pytest.mark.parametrize("answer", ["process", "voucher"])
+def test_a_page_on_which_a_payment_was_begun_that_can_still_succeed_is_not_said_to_be_closed(
+    fake: FakeStripe, stripe: Stripe, answer: str
+) -> None:
+    page = stripe.link(bill())
+    press(page, answer)
+    with pytest.raises(ProviderDown, match="can still be paid"):
+        stripe.revoke(page.id)
+    assert stripe.link_state(page.id).state is ChargeState.UNKNOWN
+
+
+@pytest.mark.parametrize("kind", [None, "redirect_to_url"])
+def test_a_page_that_is_complete_and_unpaid_is_not_known_whatever_its_payment_waits_for(
+    fake: FakeStripe, stripe: Stripe, kind: str | None
+) -> None:
+    page = stripe.link(bill())
+    press(page, "voucher")
+    (intent,) = fake.intents.values()
+    intent["next_action"] = next_action(kind) if kind else None
+    assert stripe.link_state(page.id).state is ChargeState.UNKNOWN
+    assert stripe.ask(Question("D-1001", page.id)).state is ChargeState.UNKNOWN
+
+
+@pytest.mark.parametrize("status", ["requires_payment_method", "canceled"])
+def test_a_page_whose_voucher_has_run_out_is_closed_and_took_nothing(
+    fake: FakeStripe, stripe: Stripe, status: str
+) -> None:
+    page = stripe.link(bill())
+    press(page, "voucher")
+    (intent,) = fake.intents.values()
+    intent |= {"status": status, "next_action": None}
+    stripe.revoke(page.id)
+    assert stripe.link_state(page.id).state is ChargeState.NOT_CHARGED
 
 
 def test_a_page_that_stripe_does_not_know_is_unknown(stripe: Stripe) -> None:

@@ -30,7 +30,7 @@ class FakeAdyen(Loopback):
         if name not in self.links:
             return self.error(404)
         if asked.method == "PATCH":
-            if self.links[name]["status"] != "active":
+            if self.links[name]["status"] not in {"active", "paymentPending"}:
                 return self.error(422)
             self.links[name]["status"] = asked.json["status"]
         return Told(200, self.links[name])

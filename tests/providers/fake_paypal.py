@@ -9,6 +9,8 @@ from urllib.parse import parse_qs
 from tests.providers.loopback import Asked, Loopback, Told
 
 ID, SECRET, WEBHOOK_ID = "AeA1QIZXiflr1_-fake", "ELtVxAjhT7cJimnz-fake", "1JE4291016473214C"
+# What an authorisation may be, and a capture is not.
+AUTHORISED = {"CREATED", "VOIDED", "PARTIALLY_CAPTURED"}
 NAMES = {
     400: "INVALID_REQUEST",
     401: "AUTHENTICATION_FAILURE",
@@ -92,7 +94,7 @@ class FakePayPal(Loopback):
         if asked.path.startswith("/v2/payments/"):
             payment = self.payments.get(asked.path.rsplit("/", 1)[-1])
             is_capture = "/captures/" in asked.path
-            known = payment is not None and is_capture == (payment["status"] not in {"CREATED", "VOIDED"})
+            known = payment is not None and is_capture == (payment["status"] not in AUTHORISED)
             return Told(200, payment) if known else self.error(404)
         if asked.method == "POST" and not name:
             return self._create(asked)

@@ -22,7 +22,14 @@ WEBHOOK_SECRET = "whsec_of_the_fake"
 PAGE = """<!doctype html><html lang="en"><title>Pay</title><h1>Checkout</h1><p id="amount">{amount}</p>
 <form method="post"><button name="answer" value="pay">Pay</button>
 <button name="answer" value="decline">Decline</button>
-<button name="answer" value="process">Process</button><button name="answer" value="cancel">Back</button></form>"""
+<button name="answer" value="process">Process</button><button name="answer" value="voucher">Voucher</button>
+<button name="answer" value="cancel">Back</button></form>"""
+ANSWERS = {
+    "pay": "succeeded",
+    "process": "processing",
+    "voucher": "requires_action",
+    "decline": "requires_payment_method",
+}
 
 
 class FakeStripe:
@@ -232,13 +239,14 @@ class FakeStripe:
         session = self.sessions[session_id]
         if answer == "cancel":
             return redirect(session["cancel_url"], 303)
-        status = {"pay": "succeeded", "process": "processing", "decline": "requires_payment_method"}[answer]
         order = session["metadata"]["order"]
-        intent = self.intent(status, order=order, amount=session["amount_total"], currency=session["currency"])
+        intent = self.intent(ANSWERS[answer], order=order, amount=session["amount_total"], currency=session["currency"])
         session["payment_intent"] = intent["id"]
         if answer == "decline":
             intent |= {"last_payment_error": card_error("insufficient_funds")}
             return PAGE.format(amount=session["amount_total"])
+        if answer == "voucher":
+            intent |= {"next_action": next_action("oxxo_display_details")}
         session |= {"status": "complete", "payment_status": "paid" if answer == "pay" else "unpaid", "url": None}
         return redirect(session["success_url"], 303)
 
@@ -263,6 +271,10 @@ def card_error(decline_code: str, **more: Any) -> dict[str, Any]:
     said = "Your card was declined."
     known = {"type": "card_error", "code": "card_declined", "decline_code": decline_code, "message": said}
     return known | {"charge": "ch_" + secrets.token_hex(12)} | more
+
+
+def next_action(kind: str) -> dict[str, Any]:
+    return {"type": kind, kind: {}}
 
 
 def signature(body: bytes, at: int, secret: str = WEBHOOK_SECRET) -> str:

@@ -59,7 +59,8 @@ _LINK_STATES = {
     "paymentPending": ChargeState.UNKNOWN,
 }
 _OPEN = "active"
-_UNFINISHED = {_OPEN, "paymentPending"}
+_PAID = {"completed", "paid"}
+_OVER = {*_PAID, "expired"}
 _LOCALES = {"en": "en-US", "de": "de-DE", "fr": "fr-FR", "es": "es-ES", "pt": "pt-PT", "nl": "nl-NL", "ar": "ar"}
 _SIGNED = ("pspReference", "originalReference", "merchantAccountCode", "merchantReference", "eventCode", "success")
 
@@ -148,20 +149,24 @@ class Adyen:
         status = word(found, "status")
         if status is None:
             raise ProviderDown("Adyen's payment link has no status.")
-        state = self._taken if status in {"completed", "paid"} else _LINK_STATES.get(status, ChargeState.UNKNOWN)
+        state = self._taken if status in _PAID else _LINK_STATES.get(status, ChargeState.UNKNOWN)
         amount = part(found, "amount")
         money = read_whole(amount.get("value"), _DECIMALS.get(str(amount.get("currency")), 2), amount.get("currency"))
         return Answer(state, money, hosted_id, f"The payment link is {status}.", status)
 
     def revoke(self, hosted_id: str) -> None:
         """Raises ProviderDown or ProviderRefused while money may still come through the link."""
-        if word(self._known(hosted_id), "status") not in _UNFINISHED:
+        status = word(self._known(hosted_id), "status")
+        if status in _OVER:
             return
+        if status != _OPEN:
+            # Once it was expired Adyen would not say any more that a payment by it is on its way.
+            raise ProviderDown(f"The payment link of Adyen is {status}, so it may still take money.")
         try:
             self._calls.send(lambda links: links.update_payment_link({"status": "expired"}, hosted_id))
         except ProviderRefused:
             # It was paid or has expired between our two requests, or Adyen really refuses.
-            if word(self._known(hosted_id), "status") in _UNFINISHED:
+            if word(self._known(hosted_id), "status") not in _OVER:
                 raise
 
     @in_time

@@ -33,7 +33,12 @@ KIND_OF = (
 )
 # Behind the event code of a change that did not succeed.
 REFUSED = "_REFUSED"
-_GONE_BACK = {"CANCELLATION", "TECHNICAL_CANCEL", "VOID_PENDING_REFUND", "CANCEL_OR_REFUND"}
+# A void lets go of what is authorised, so it undoes no capture; the others give back what was captured, too.
+_VOIDS = {"CANCELLATION", "TECHNICAL_CANCEL"}
+_REVERSALS = {"VOID_PENDING_REFUND", "CANCEL_OR_REFUND"}
+_GIVEN_BACK = {"REFUND", "REFUND_WITH_DATA"}
+# The money is with the shop again.
+_RETURNED = {"REFUND_FAILED", "REFUNDED_REVERSED"}
 # How an event's detail names the payment link that it came through, and the network's own code.
 _LINK = re.compile(r"\blink (PL[A-Za-z0-9_-]+)")
 _NETWORK_CODE = re.compile(r"\braw ([A-Z0-9]{2}) ?:")
@@ -67,10 +72,9 @@ def _folded(events: list[Happened]) -> Answer | None:
     told = [event for event in events if event.state is not None and event.kind == "payment"]
     taken = _first(told, ChargeState.CHARGED, "AUTHORISATION") or _first(told, ChargeState.CHARGED, "CAPTURE")
     held = _first(told, ChargeState.HELD, "AUTHORISATION")
-    back = next((event for event in events if event.status in _GONE_BACK and event.state is not None), None)
+    back = next((event for event in events if event.status in _VOIDS | _REVERSALS and event.state is not None), None)
     if back is not None:
-        source = taken or held or back
-        return _answer(back, ChargeState.NOT_CHARGED, source.money, is_reversed=bool(taken or held))
+        return _after_going_back(back, taken or held, events)
     if taken is not None:
         # Of a payment that is captured in parts, the rest is held: it is not missing.
         captured = _sum([each for each in told if each.status == "CAPTURE"])
@@ -85,11 +89,31 @@ def _folded(events: list[Happened]) -> Answer | None:
     return _answer(over, ChargeState.NOT_CHARGED, over.money) if over else _answer(told[-1], ChargeState.UNKNOWN, None)
 
 
+def _after_going_back(back: Happened, source: Happened | None, events: list[Happened]) -> Answer:
+    """What became of a payment after `back`, the word that it was cancelled or given back. `source` took or held it."""
+    captures = [each for each in events if each.status == "CAPTURE" and each.state is not None]
+    failed = [each for each in events if each.status == "CAPTURE_FAILED"]
+    reversals = [each for each in events if each.status in _REVERSALS and each.state is not None]
+    captured = _minor(captures) - _minor(failed)
+    if captured > 0 and not reversals:
+        # Only the rest was let go.
+        money = replace(captures[0].money, minor=captured) if captures[0].money else None
+        return _after_refunds(captures[0], money, events, _has_failed(events))
+    first = source or back
+    returned = _minor([each for each in events if each.status in _RETURNED])
+    if not returned:
+        return _answer(back, ChargeState.NOT_CHARGED, first.money, is_reversed=source is not None)
+    given_back = _minor([each for each in events if each.status in _GIVEN_BACK] + reversals)
+    is_kept = bool(reversals) and given_back - returned < _minor([first])
+    # Where it was given back more than once, nobody says which of these came back.
+    return _answer(first, ChargeState.CHARGED if is_kept else ChargeState.UNKNOWN, first.money)
+
+
 def _after_refunds(taken: Happened, money: Money | None, events: list[Happened], has_failed: bool) -> Answer:
     if has_failed:
         return _answer(taken, ChargeState.UNKNOWN, money)
-    given_back = [each for each in events if each.status in {"REFUND", "REFUND_WITH_DATA"}]
-    returned = [each for each in events if each.status in {"REFUND_FAILED", "REFUNDED_REVERSED"}]
+    given_back = [each for each in events if each.status in _GIVEN_BACK]
+    returned = [each for each in events if each.status in _RETURNED]
     refunded = _minor(given_back) - _minor(returned)
     if money is not None and given_back and refunded >= money.minor:
         return _answer(given_back[-1], ChargeState.NOT_CHARGED, money, is_reversed=True)

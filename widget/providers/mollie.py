@@ -44,7 +44,7 @@ from widget.providers.answers import (
 )
 from widget.providers.bounds import in_time
 from widget.providers.mollie_calls import OWN_URL, PAYMENT_ID, Calls, Listed
-from widget.providers.mollie_told import OrderField, answer_of, happened_of, is_ours
+from widget.providers.mollie_told import OrderField, answer_of, happened_of, is_ours, is_promised, is_with_customer
 
 # Beside the payment that is asked about, so many others that webhooks have told of are asked afresh.
 OTHERS_ASKED = 3
@@ -136,6 +136,9 @@ class Mollie:
         payment = self._calls.known(hosted_id)
         if payment.get("status") not in {"open", "pending"}:
             return
+        if is_promised(payment):
+            # Mollie would let it be cancelled, and the transfer would still arrive.
+            raise ProviderDown("A bank transfer was chosen on this page of Mollie, and may be on its way.")
         if payment.get("isCancelable") is not True:
             raise ProviderDown("Mollie cannot cancel this payment now. A page that nobody pays on closes by itself.")
         self._calls.send(lambda client: client.payments.delete(hosted_id))
@@ -153,14 +156,14 @@ class Mollie:
 
     def _given_up(self, payment: dict[str, Any], order: str) -> GivenUp:
         """What is left of this payment. One that names something else may be another order's, so it is left alone."""
-        if word(payment, "status") == "open" and is_ours(payment):
+        if is_with_customer(payment) and is_ours(payment):
             # The page of a link of ours, which is closed by itself.
             return GivenUp.GONE
         may_close = payment.get("isCancelable") is True and self._field.whose(payment, order)[1] is None
-        if word(payment, "status") == "open" and may_close:
+        if is_with_customer(payment) and may_close:
             self._calls.send(lambda client: client.payments.delete(str(payment["id"])))
             payment = self._calls.known(str(payment["id"]))
-        return GivenUp.CUSTOMER if word(payment, "status") == "open" else left_of(answer_of(payment))
+        return GivenUp.CUSTOMER if is_with_customer(payment) else left_of(answer_of(payment))
 
     @in_time
     def health(self) -> str | None:

@@ -18,6 +18,11 @@ _STATES = {
     "authorized": ChargeState.HELD,
     "paid": ChargeState.CHARGED,
 }
+# The customer is shown where to send the money, and does so at their bank or at a till, perhaps days later. Until it
+# has arrived, Mollie says just that the payment is open.
+_SENT_LATER = {"banktransfer", "multibanco"}
+# Of these Mollie takes one capture and lets go of the rest; of the others, a shop captures more with each parcel.
+_CAPTURED_ONCE = {"creditcard"}
 # Where shops write their reference into a payment's metadata, by custom.
 _CUSTOMARY = ("order", "order_reference", "order_number")
 
@@ -52,13 +57,24 @@ def is_ours(payment: dict[str, Any]) -> bool:
     return part(payment, "metadata").get("by") == "unjam"
 
 
+def is_with_customer(payment: dict[str, Any]) -> bool:
+    """Whether it is open in its customer's hands, so that no money is on its way before they go on with it."""
+    return word(payment, "status") == "open" and not is_promised(payment)
+
+
+def is_promised(payment: dict[str, Any]) -> bool:
+    """Whether its customer may have sent the money already, or will, without Mollie knowing it yet."""
+    return word(payment, "status") == "open" and word(payment, "method") in _SENT_LATER
+
+
 def happened_of(payment: dict[str, Any], order: str | None, now: datetime) -> Happened:
     """What a payment has come to, as an event."""
     answer = answer_of(payment)
     refunded, charged_back = _sum(payment, "amountRefunded"), _sum(payment, "amountChargedBack")
+    moved = (answer.status, refunded, charged_back, _sum(payment, "amountCaptured"))
     at = (moment(payment, f"{name}At") for name in ("paid", "failed", "canceled", "expired", "authorized", "created"))
     return Happened(
-        key=f"{answer.payment}:{answer.status}:{refunded}:{charged_back}",
+        key=":".join(map(str, (answer.payment, *moved))),
         kind="dispute" if charged_back else "refund" if refunded else "payment",
         happened_at=next((each for each in at if each), now),
         order=order,
@@ -76,21 +92,38 @@ def answer_of(payment: dict[str, Any]) -> Answer:
     status, payment_id = word(payment, "status"), word(payment, "id")
     if status is None or payment_id is None:
         raise ProviderDown("Mollie's answer has an unknown shape.")
-    money = _money(payment, "amountCaptured" if status == "paid" and part(payment, "amountCaptured") else "amount")
     code = word(part(payment, "details"), "failureReason") or word(part(payment, "statusReason"), "code")
-    state, detail, gone_back = _STATES.get(status, ChargeState.UNKNOWN), f"Mollie says {status}.", False
+    money, captured = _counted(payment), _sum(payment, "amountCaptured")
+    detail = f"Mollie says {status}."
     refunded, charged_back = _sum(payment, "amountRefunded"), _sum(payment, "amountChargedBack")
     if charged_back:
         detail = f"Mollie says {status}; the bank took {charged_back} minor units back."
     if refunded:
         detail = f"Mollie says {status}; {refunded} minor units were refunded."
-        gone_back = refunded >= money.minor
-    if gone_back and state is ChargeState.CHARGED:
-        state = ChargeState.NOT_CHARGED
+    gone_back = bool(refunded) and refunded >= (captured or money.minor)
+    state = _state(payment, gone_back=gone_back)
     answer = Answer(state, money, payment_id, detail, status, code, is_reversed=gone_back)
     moments = (moment(payment, name) for name in ("paidAt", "authorizedAt", "createdAt"))
     taken_at = next((each for each in moments if each is not None), None)
-    return replace(answer, waits=status == "open" and not is_ours(payment), taken_at=taken_at)
+    return replace(answer, waits=is_with_customer(payment) and not is_ours(payment), taken_at=taken_at)
+
+
+def _state(payment: dict[str, Any], *, gone_back: bool) -> ChargeState:
+    state = _STATES.get(str(payment["status"]), ChargeState.UNKNOWN)
+    if is_promised(payment):
+        return ChargeState.UNKNOWN
+    if state is ChargeState.CHARGED and gone_back:
+        return ChargeState.NOT_CHARGED
+    # It stays authorized while more can be captured, so a part of it may have been taken.
+    is_begun = state is ChargeState.HELD and _sum(payment, "amountCaptured") > 0 and not gone_back
+    return ChargeState.CHARGED if is_begun else state
+
+
+def _counted(payment: dict[str, Any]) -> Money:
+    """What was taken, with what is still held beside it: that is not missing, the shop captures it later."""
+    amount, captured = _money(payment, "amount"), _sum(payment, "amountCaptured")
+    is_all = word(payment, "status") == "paid" and word(payment, "method") in _CAPTURED_ONCE
+    return Money(captured if captured and is_all else max(amount.minor, captured), amount.currency)
 
 
 def _money(payment: dict[str, Any], name: str) -> Money:

@@ -41,6 +41,7 @@ from widget.providers.paypal_told import (
     happened_of,
     is_closed,
     left_of_order,
+    order_behind,
     order_of,
     whose_is,
 )
@@ -235,8 +236,14 @@ class PayPal:
         ):
             found = self._found(ask)
             if found is not None:
-                return self._unless_of_another(payment, found, answer_of_capture(found), question)
+                return self._unless_of_another(payment, found, self._answer_of(found), question)
         return {}
+
+    def _answer_of(self, payment: dict[str, Any]) -> Answer:
+        """What a capture or an authorisation says, together with the others of its order where it may have some."""
+        behind = order_behind(payment)
+        order = self._order(behind) if behind is not None and PAYPAL_ID.match(behind) else None
+        return answer_of_capture(payment) if order is None else answer_of_order(order, clock.now())
 
     def _unless_of_another(
         self, payment: str, found: dict[str, Any], answer: Answer, question: Question

@@ -34,6 +34,9 @@ _STATES = {
     "VOIDED": ChargeState.NOT_CHARGED,
     "EXPIRED": ChargeState.NOT_CHARGED,
 }
+# Of a capture that has taken money, or may have; and of an authorisation of which something can still be captured.
+_CAPTURED = {"COMPLETED", "PARTIALLY_REFUNDED", "REFUNDED", "PENDING"}
+_CAPTURABLE = {"CREATED", "PARTIALLY_CAPTURED"}
 _UNAPPROVED = {"CREATED", "SAVED", "PAYER_ACTION_REQUIRED"}
 _ADVICE = {"01": Retry.AFTER_CHANGE, "02": Retry.LATER, "03": Retry.NEVER, "21": Retry.NEVER}
 
@@ -45,7 +48,7 @@ def answer_of_order(order: dict[str, Any], now: datetime | None) -> Answer:
         raise ProviderDown("PayPal's order has an unknown shape.")
     waits = now is not None and left_of_order(order, now) is GivenUp.CUSTOMER
     if payments := _payments_of(order):
-        return replace(_together(payments), waits=waits)
+        return replace(_with_rest(_together(payments), order), waits=waits)
     state = ChargeState.NOT_CHARGED if status in {*_UNAPPROVED, "VOIDED"} else ChargeState.UNKNOWN
     detail = f"PayPal's order is {status}."
     if status == "APPROVED":
@@ -91,6 +94,12 @@ def answer_of_capture(payment: dict[str, Any]) -> Answer:
     gone_back = status in {"REFUNDED", "VOIDED"}
     answer = Answer(state, _money(payment), payment_id, detail, status, code, retry=retry, is_reversed=gone_back)
     return replace(answer, taken_at=moment(payment, "create_time"))
+
+
+def order_behind(payment: dict[str, Any]) -> str | None:
+    """The order of PayPal's that tells what else was authorised, where this payment need not be all of it."""
+    is_all = payment.get("final_capture") is True
+    return None if is_all else word(part(payment, "supplementary_data", "related_ids"), "order_id")
 
 
 def happened_of(event: dict[str, Any], field: str | None, now: datetime) -> Happened | None:
@@ -158,7 +167,7 @@ def _reference(found: dict[str, Any], field: str | None) -> str | None:
 
 def _payments_of(order: dict[str, Any]) -> list[Answer]:
     """The captures of an order, else its authorisations."""
-    made = [part(unit, "payments") for unit in parts(order, "purchase_units")]
+    made = _made_for(order)
     payments = [each for some in made for each in parts(some, "captures")]
     payments = payments or [each for some in made for each in parts(some, "authorizations")]
     return [answer_of_capture(each) for each in payments]
@@ -173,6 +182,37 @@ def _together(answers: list[Answer]) -> Answer:
             return _with_money(best, counted)
     back = [each for each in answers if each.is_reversed]
     return _with_money(back[0], back) if back else answers[-1]
+
+
+def _with_rest(taken: Answer, order: dict[str, Any]) -> Answer:
+    """The answer of the captures with what is authorised beside them: that is not missing, the shop takes it later.
+
+    Where the captures took nothing, the authorisation still holds the money.
+    """
+    made = _made_for(order)
+    held = [rest for some in made if (rest := _rest_of(some)) is not None]
+    if not held or not any(parts(some, "captures") for some in made):
+        return taken
+    if taken.state is ChargeState.CHARGED:
+        return _with_money(taken, [taken, *held])
+    return _with_money(held[0], held) if taken.state is ChargeState.NOT_CHARGED else taken
+
+
+def _rest_of(made: dict[str, Any]) -> Answer | None:
+    """What is authorised beside the captures of one unit, and can still be captured."""
+    captured = [each for each in parts(made, "captures") if word(each, "status") in _CAPTURED]
+    held = [each for each in parts(made, "authorizations") if word(each, "status") in _CAPTURABLE]
+    if not held or any(each.get("final_capture") is True for each in captured):
+        return None
+    rest = sum(_money(each).minor for each in held) - sum(_money(each).minor for each in captured)
+    answer = answer_of_capture(held[0])
+    money = Money(rest, _money(held[0]).currency)
+    return replace(answer, state=ChargeState.HELD, money=money) if rest > 0 else None
+
+
+def _made_for(order: dict[str, Any]) -> list[dict[str, Any]]:
+    """The captures and authorisations of each unit of an order."""
+    return [part(unit, "payments") for unit in parts(order, "purchase_units")]
 
 
 def _with_money(best: Answer, counted: list[Answer]) -> Answer:

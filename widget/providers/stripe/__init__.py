@@ -103,8 +103,10 @@ class Stripe:
         try:
             self._calls.expire_session(hosted_id)
         except NotSo:
-            # It was paid, has expired or was never made: it takes nothing any more.
-            return
+            # It was paid, has expired or was never made; or a voucher was chosen on it, which can be paid for days.
+            session = self._calls.session(hosted_id)
+            if session is not None and not shapes.is_closed(session):
+                raise ProviderDown("What was begun on this page of Stripe can still be paid.") from None
 
     @in_time
     def give_up(self, question: Question) -> GivenUp:

@@ -25,6 +25,21 @@ STATES = {
 UNFINISHED = {"requires_action", "requires_confirmation"}
 # With this one only the customer can.
 _WITH_CUSTOMER = "requires_action"
+# Of a Checkout Session that takes no other payment than the one that was begun on it.
+_COMPLETE = "complete"
+# What the customer does at once, in the page or after a redirect. Any other next action shows them where to pay: at a
+# till, at their bank, in an app. Stripe hears of that later, and until then says just that an action is required.
+_DONE_AT_ONCE = {
+    "alipay_handle_redirect",
+    "blik_authorize",
+    "redirect_to_url",
+    "use_stripe_sdk",
+    "verify_with_microdeposits",
+    "wechat_pay_redirect_to_android_app",
+    "wechat_pay_redirect_to_ios_app",
+}
+# Of a payment in one of these, a part may have been captured already.
+_PARTLY_CAPTURED = {"requires_capture", "canceled"}
 # In the metadata of what our own payment pages make.
 MARK = {"by": "unjam"}
 # https://docs.stripe.com/declines: what the network advises.
@@ -105,7 +120,18 @@ def is_before(intent: Thing, moment: datetime) -> bool:
 
 def may_be_completed(intent: Thing) -> bool:
     """Whether it waits for somebody to go on with it, at the bank for instance; of our own pages we know otherwise."""
-    return intent["status"] in UNFINISHED and not is_ours(intent)
+    return intent["status"] in UNFINISHED and not is_ours(intent) and not is_promised(intent)
+
+
+def is_promised(intent: Thing) -> bool:
+    """Whether its customer may have paid already, or will, without Stripe knowing it yet: a voucher, a bank transfer.
+
+    What a Checkout Session that is complete still waits for is of that kind too: its page is done.
+    """
+    if intent["status"] not in UNFINISHED:
+        return False
+    action = _dict(intent.get("next_action")).get("type")
+    return intent.get("checkout") == _COMPLETE or (action is not None and action not in _DONE_AT_ONCE)
 
 
 def is_ours(intent: Thing) -> bool:
@@ -128,7 +154,7 @@ def of_intent(intent: Thing) -> Answer:
     """What a PaymentIntent says, with its latest charge where that was asked for too."""
     charge = _dict(intent.get("latest_charge"))
     outcome, trouble = _dict(charge.get("outcome")), _dict(intent.get("last_payment_error"))
-    state, status = STATES.get(intent["status"], ChargeState.UNKNOWN), str(intent["status"])
+    state, status = _state(intent), str(intent["status"])
     is_reversed = outcome.get("network_status") == "reversed_after_approval"
     if state is ChargeState.CHARGED and charge.get("refunded") is True:
         # The whole amount went back, so the order is not paid by this.
@@ -170,7 +196,7 @@ def intent_of(session: Thing) -> Thing:
     """The PaymentIntent of a Checkout Session; before anybody has tried to pay there is none, and one is made up."""
     intent = session.get("payment_intent")
     if isinstance(intent, dict):
-        return checked(intent)
+        return checked(intent) | {"checkout": session.get("status")}
     is_paid = session.get("payment_status") == "paid"
     status = {"open": "requires_payment_method", "expired": "canceled"}.get(str(session.get("status")), "processing")
     made_up = {
@@ -181,6 +207,11 @@ def intent_of(session: Thing) -> Thing:
         "currency": session.get("currency"),
     }
     return checked(made_up)
+
+
+def is_closed(session: Thing) -> bool:
+    """Whether its page takes nothing any more: it has expired, or what was begun on it has come to an end."""
+    return session.get("status") != "open" and of_session(session).state is not ChargeState.UNKNOWN
 
 
 def session_for(bill: Bill, now: datetime) -> Thing:
@@ -229,11 +260,29 @@ def _decimals(currency: str) -> int:
     return 0 if currency in _NO_DECIMALS else 3 if currency in _THREE_DECIMALS else 2
 
 
+def _state(intent: Thing) -> ChargeState:
+    state = STATES.get(intent["status"], ChargeState.UNKNOWN)
+    if is_promised(intent):
+        return ChargeState.UNKNOWN
+    # With multicapture the rest can be captured later, or is let go; what was received stays taken.
+    is_begun = _amount(intent, "amount_received") > 0 and not _dict(intent.get("latest_charge")).get("refunded")
+    return ChargeState.CHARGED if is_begun and intent["status"] in _PARTLY_CAPTURED else state
+
+
 def _taken(intent: Thing, state: ChargeState) -> int:
-    """What was taken or is held, else what it is for. A part that was given back does not make it paid too little."""
-    field = {ChargeState.CHARGED: "amount_received", ChargeState.HELD: "amount_capturable"}.get(state, "amount")
-    amount = intent.get(field)
-    return amount if isinstance(amount, int) else int(intent["amount"])
+    """What was taken or is held, else what it is for. A part that was given back does not make it paid too little.
+
+    What can still be captured beside a part that was taken is not missing.
+    """
+    if state is ChargeState.CHARGED and _amount(intent, "amount_received"):
+        return _amount(intent, "amount_received") + _amount(intent, "amount_capturable")
+    held = intent.get("amount_capturable") if state is ChargeState.HELD else None
+    return held if isinstance(held, int) else int(intent["amount"])
+
+
+def _amount(intent: Thing, name: str) -> int:
+    found = intent.get(name)
+    return found if isinstance(found, int) else 0
 
 
 def _detail(intent: Thing, status: str, charge: Thing, outcome: Thing) -> str:
