@@ -15,7 +15,7 @@ FLOORS = [
     ),
     "shops feeds audit",
     "agents orders hooks",
-    "attempts ledger",
+    "tellings attempts ledger",
     "signals beacons pulses deadlines codes",
     "stalls providers advice guard health",
     "provider_events charges siblings tries belonging certainty watches diagnosis verdicts",

@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from widget import attempts, followups, hooks, ledger, tickets, watches
+from widget import attempts, followups, hooks, ledger, tellings, tickets, watches
 from widget.attempts import Attempt
 from widget.followups import Kind
 from widget.hooks import Event
@@ -26,6 +26,7 @@ def look_for(session: Session, shop: Shop, order: Order, told: Told, now: dateti
     An order in legs is worth what all of them are together, so a payment of less than the whole is no mistake there.
     """
     balance = ledger.balance(session, order)
+    _say_what_the_bank_says(session, order, told, now)
     if balance.superfluous:
         _paid_twice(session, shop, order, balance, now)
     elif attempts.is_split(session, order):
@@ -113,6 +114,25 @@ def _paid_twice(session: Session, shop: Shop, order: Order, balance: Balance, no
         followups.owe(session, ticket, Kind.PAID_TWICE, due_at=now, now=now)
 
 
+def _say_what_the_bank_says(session: Session, order: Order, told: Told, now: datetime) -> None:
+    """An agent typed what a transfer should have been, and the shop's server tells what came: that counts from now."""
+    name = tellings.name_of(told.payment or "")
+    known = [each for each in ledger.of(session, order) if tellings.name_of(each.payment or "") == name]
+    typed = next((each for each in known if tellings.is_typed(each)), None)
+    if (
+        typed is None
+        or typed.key == told.key
+        or (typed.amount, typed.currency) == (told.money.minor, told.money.currency)
+    ):
+        return
+    words = (
+        f"Your server tells of {_said(told.money)} by {name}, which was recorded here by hand as "
+        f"{_said(Money(typed.amount, typed.currency))}. What your server tells counts."
+    )
+    for ticket in session.scalars(sa.select(Ticket).filter_by(order_id=order.id)):
+        tickets.note_once(session, ticket, words, now)
+
+
 def _paid_too_much(session: Session, shop: Shop, order: Order, excess: Money, told: Told, now: datetime) -> None:
     if not order.is_verified:
         _maybe_too_much(session, order, excess, told, now)
@@ -120,7 +140,7 @@ def _paid_too_much(session: Session, shop: Shop, order: Order, excess: Money, to
     ticket = tickets.open_about(session, shop, order, Topic.REFUND, attempts.locale_of(session, shop, order), now)
     taken = Money(order.amount + excess.minor, excess.currency)
     step = (
-        f"{_said(taken)} was taken by payment {told.payment or 'without an id'}; the order is for {_said(order.due)}. "
+        f"{_said(taken)} was taken by payment {_name(told)}; the order is for {_said(order.due)}. "
         f"Refund {_said(excess)} through {_of(told.provider)}, then tell the customer here."
     )
     if tickets.note_once(session, ticket, step, now):
@@ -133,7 +153,7 @@ def _maybe_too_much(session: Session, order: Order, excess: Money, told: Told, n
     """Nobody vouches for what the page claims that this order is worth, so no refund may rest on it."""
     taken = Money(order.amount + excess.minor, excess.currency)
     words = (
-        f"{_said(taken)} was taken by payment {told.payment or 'without an id'}. The page said {_said(order.due)}, and "
+        f"{_said(taken)} was taken by payment {_name(told)}. The page said {_said(order.due)}, and "
         "your server has not signed that. Compare it with the order in your shop before you refund anything."
     )
     for ticket in session.scalars(sa.select(Ticket).filter_by(order_id=order.id)):
@@ -178,6 +198,10 @@ def _list(taken: Sequence[Taken]) -> str:
 def _of(*providers: str | None) -> str:
     named = sorted({each.replace("_", " ").capitalize() for each in providers if each})
     return " and ".join(named) or "the payment provider"
+
+
+def _name(told: Told) -> str:
+    return tellings.name_of(told.payment) if told.payment else "without an id"
 
 
 def _said(money: Money) -> str:
