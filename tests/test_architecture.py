@@ -23,7 +23,7 @@ FLOORS = [
     "playbooks tickets evidence judgement findings",
     "followups ratings",
     "casework mispayments",
-    "payments",
+    "payments reversals",
     "digest mailbox addresses silence returns",
     "models",
     "migrations letters mail",

@@ -27,6 +27,7 @@ from widget import (
     orders,
     payments,
     provider_events,
+    reversals,
     siblings,
     watches,
 )
@@ -154,6 +155,8 @@ def _keep(session: Session, attempt: Attempt, subject: _Subject, heard: _Heard, 
     elif was_asked and not siblings.may_speak_for(session, attempt, answer):
         answer = replace(answer, state=ChargeState.UNKNOWN, detail=_UNNAMED)
     if order is not None:
+        if was_asked and subject.name is not None:
+            reversals.note(session, order, heard.answer, subject.name, heard.put_at)
         answer = _settle_if_charged(session, order, answer, subject.name, attempt.method, pace)
         _decide(session, attempt, order, heard.one_by_one, subject.name, pace)
     newest = charges.latest(session, attempt.id)

@@ -11,7 +11,7 @@ from widget import attempts, followups, hooks, ledger, tellings, tickets, watche
 from widget.attempts import Attempt
 from widget.followups import Kind
 from widget.hooks import Event
-from widget.ledger import Balance, Taken, Told
+from widget.ledger import Balance, Payment, Taken, Told
 from widget.money import Money
 from widget.orders import Order
 from widget.providers import ChargeState
@@ -95,6 +95,32 @@ def never_decided(session: Session, order: Order, now: datetime) -> None:
         tickets.note_once(session, ticket, step, now)
 
 
+def given_back(session: Session, order: Order, payment: Payment, now: datetime) -> None:
+    """The provider has given back the whole of this payment. Nobody is told any more to refund what was one too many.
+
+    A customer whom we have told that the shop refunds it hears of that from an agent.
+    """
+    words = f"The provider says that payment {payment.payment} of {_said(_worth(payment))} was given back in full."
+    numbers = sa.select(Order.id).filter_by(shop_id=order.shop_id, reference=order.reference)
+    for ticket in session.scalars(sa.select(Ticket).where(Ticket.order_id.in_(numbers))):
+        is_open = not Status(ticket.status).is_done
+        if ticket.topic != Topic.PAID_TWICE or not is_open or _is_paid_twice(session, ticket):
+            if is_open:
+                tickets.note_once(session, ticket, words, now)
+            continue
+        followups.cancel(session, ticket, [Kind.PAID_TWICE], followups.GIVEN_BACK, now)
+        if any(each.kind == Kind.PAID_TWICE and each.sent_at for each in followups.of(session, ticket)):
+            tickets.note_once(session, ticket, f"{words} Tell the customer here, who was told that you refund it.", now)
+        else:
+            tickets.note_once(session, ticket, words, now)
+            tickets.move(session, ticket, Status.RESOLVED, now, because="one payment was given back")
+
+
+def _is_paid_twice(session: Session, ticket: Ticket) -> bool:
+    order = tickets.order_of(session, ticket)
+    return order is not None and bool(ledger.balance(session, order).superfluous)
+
+
 def _paid_twice(session: Session, shop: Shop, order: Order, balance: Balance, now: datetime) -> None:
     """Agents see it at once. The shop's server and the customer are told when it is proven.
 
@@ -127,7 +153,7 @@ def _say_what_the_bank_says(session: Session, order: Order, told: Told, now: dat
         return
     words = (
         f"Your server tells of {_said(told.money)} by {name}, which was recorded here by hand as "
-        f"{_said(Money(typed.amount, typed.currency))}. What your server tells counts."
+        f"{_said(_worth(typed))}. What your server tells counts."
     )
     for ticket in session.scalars(sa.select(Ticket).filter_by(order_id=order.id)):
         tickets.note_once(session, ticket, words, now)
@@ -202,6 +228,10 @@ def _of(*providers: str | None) -> str:
 
 def _name(told: Told) -> str:
     return tellings.name_of(told.payment) if told.payment else "without an id"
+
+
+def _worth(payment: Payment) -> Money:
+    return Money(payment.amount, payment.currency)
 
 
 def _said(money: Money) -> str:

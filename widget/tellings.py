@@ -49,6 +49,8 @@ class Payment(Base):
     # Whether whoever told of it has it from more than a page that named this payment.
     is_proven: Mapped[bool] = mapped_column(default=True, server_default=sa.text("(true)"))
     at: Mapped[Instant]
+    # When its provider said that the whole of this payment was given back.
+    reversed_at: Mapped[Instant | None]
 
     __table_args__ = (
         sa.UniqueConstraint("shop_id", "key"),
@@ -91,6 +93,14 @@ def elsewhere(session: Session, order: Order, told: Told) -> Payment | None:
     return session.scalars(known.limit(1)).first()
 
 
+def by_provider(session: Session, order: Order, provider: str) -> list[Payment]:
+    """The tellings of this order's number that name a payment of this provider, and are more than a page's word."""
+    number = sa.select(Order.id).filter_by(shop_id=order.shop_id, reference=order.reference)
+    theirs = sa.select(Payment).where(Payment.order_id.in_(number), Payment.payment.is_not(None))
+    theirs = theirs.where(Payment.provider == provider, Payment.source != Source.PAGE.value)
+    return list(session.scalars(theirs.order_by(Payment.id)))
+
+
 def transfer_name(reference: str, booking: str | None = None) -> str:
     """What a bank transfer is called as a payment; `booking` is the bank's own id of one arrival of money by it."""
     name = f"transfer:{reference}"
@@ -113,7 +123,7 @@ def is_of_transfer(telling: Payment) -> bool:
 
 
 def counted(told: Sequence[Payment], due: Money) -> list[Payment]:
-    """The tellings that count, in their order.
+    """The tellings that count, in their order: none of a payment that was given back in full, whoever tells of it.
 
     Of a transfer, what an agent typed stands until the shop's server tells what the bank has booked. One booking counts
     once, however often it is told. Equal amounts without the bank's id are parts as long as the order is worth them
@@ -121,7 +131,8 @@ def counted(told: Sequence[Payment], due: Money) -> list[Payment]:
     """
     by_bank = {name_of(each.payment or "") for each in told if is_of_transfer(each) and not is_typed(each)}
     found, bookings, sums = list[Payment](), set[tuple[object, ...]](), dict[str, int]()
-    for each in told:
+    gone = {each.payment for each in told if each.reversed_at is not None}
+    for each in (row for row in told if row.payment not in gone):
         if is_of_transfer(each):
             name, booking = name_of(each.payment or ""), (each.payment, each.amount, each.currency)
             is_sure = each.payment != name
