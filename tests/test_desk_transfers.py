@@ -16,7 +16,7 @@ from tests.cast import PASSWORD, Cast
 from tests.conftest import Clock
 from tests.test_desk import HTMX, Desk, field, signed_in
 from widget import clock as time
-from widget import tickets, transfers
+from widget import ledger, tickets, transfers
 from widget.database import Database
 from widget.money import Money
 from widget.orders import Order
@@ -128,6 +128,32 @@ def test_the_shops_server_that_told_of_it_too_makes_no_second_payment(teller: Te
     told = {"reference": teller.reference, "amount": teller.transfer.amount, "currency": "ZAR"}
     assert teller.desk.client.post("/api/v1/payments", json=told, headers=headers).status_code == 201
     assert [each.topic for each in teller.rows(Ticket)] == [None]
+
+
+@pytest.mark.parametrize("bookings", [[None], ["b-1"], ["b-1", "b-1"]])
+def test_what_the_bank_has_booked_replaces_what_the_agent_typed(teller: Teller, bookings: list[str | None]) -> None:
+    teller.desk.post(teller.press_in_pane)
+    for number, booking in enumerate(bookings):
+        told = {"reference": teller.reference, "amount": 124850, "currency": "ZAR", "payment": booking}
+        headers = {"Authorization": f"Bearer {teller.desk.cast.api_key}", "Idempotency-Key": f"statement-{number}"}
+        assert teller.desk.client.post("/api/v1/payments", json=told, headers=headers).status_code == 201
+
+    with teller.database.read() as session:
+        order = session.scalars(sa.select(Order)).one()
+        balance = ledger.balance(session, order)
+        assert (balance.total, balance.excess, order.paid_at is not None) == (124850, None, True)
+    assert [each.topic for each in teller.rows(Ticket)] == [None]
+    assert "recorded here by hand as ZAR1,249.00. What your server tells counts." in teller.desk.messages()[-1].body
+
+
+def test_a_second_booking_after_the_agent_s_is_a_payment_too_many(teller: Teller) -> None:
+    teller.desk.post(teller.press_in_pane)
+    for number in range(2):
+        told = {"reference": teller.reference, "amount": 124900, "currency": "ZAR", "payment": f"b-{number}"}
+        headers = {"Authorization": f"Bearer {teller.desk.cast.api_key}", "Idempotency-Key": f"statement-{number}"}
+        assert teller.desk.client.post("/api/v1/payments", json=told, headers=headers).status_code == 201
+
+    assert [each.topic for each in teller.rows(Ticket)] == [None, Topic.REFUND]
 
 
 def test_money_for_an_order_that_was_paid_meanwhile_is_a_second_payment(teller: Teller) -> None:

@@ -323,3 +323,46 @@ def test_a_bank_transfer_is_told_of_by_its_reference_and_is_a_second_payment_whe
         (ticket,) = session.scalars(sa.select(Ticket).filter_by(topic=Topic.PAID_TWICE.value))
         (note,) = tickets.messages_of(session, ticket, notes=True)
         assert f"paid again by transfer:{reference}" in note.body
+
+
+def transfer_of(cast: Cast, clock: Clock) -> str:
+    given = transfers.open_for(cast.session, cast.attempt(), cast.order(), "eft", ZAR, clock.now)
+    return given.reference
+
+
+@pytest.mark.parametrize("names", [("booking-1", "booking-2"), (None, None), ("b" * 100, "b" * 99)])
+def test_two_halves_of_a_transfer_pay_the_order_however_often_each_is_told(
+    client: FlaskClient, database: Database, clock: Clock, names: tuple[str | None, str | None]
+) -> None:
+    with database.write() as session:
+        cast = Cast(session, profile=PROFILE)
+        reference = transfer_of(cast, clock)
+
+    for number, name in enumerate(names):
+        half = {"reference": reference, "amount": 62450} | ({"payment": name} if name else {})
+        assert push(client, cast, f"{number}", **half).status_code == 201
+        again = push(client, cast, f"{number} again" if name else f"{number}", **half)
+        assert again.json["paid"] is bool(number)  # type: ignore[index]
+    with database.read() as session:
+        assert session.scalars(sa.select(Ticket)).all() == []
+
+
+@pytest.mark.parametrize(("names", "excess"), [(("booking-1", "booking-2"), "1,249.00"), ((None, None), None)])
+def test_a_transfer_is_too_much_when_the_bank_has_booked_it_twice_and_not_when_it_was_only_told_twice(
+    client: FlaskClient, database: Database, clock: Clock, names: tuple[str | None, str | None], excess: str | None
+) -> None:
+    with database.write() as session:
+        cast = Cast(session, profile=PROFILE)
+        reference = transfer_of(cast, clock)
+
+    for number, name in enumerate(names):
+        told = {"reference": reference} | ({"payment": name} if name else {})
+        assert push(client, cast, str(number), **told).status_code == 201
+    with database.read() as session:
+        told_to_agents = [
+            tickets.messages_of(session, each, notes=True)[0].body
+            for each in session.scalars(sa.select(Ticket).filter_by(topic=Topic.REFUND.value))
+        ]
+    assert len(told_to_agents) == bool(excess)
+    assert all(f"taken by payment transfer:{reference};" in each for each in told_to_agents)
+    assert all(f"Refund ZAR{excess}" in each for each in told_to_agents)

@@ -6,66 +6,29 @@ the same one. A telling without an id never proves a second payment.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy.orm import Session
 
-from widget.database import Base, Currency, Id, Instant, Key, Minor, Word, to
+from widget import tellings
 from widget.money import Money
 from widget.orders import Order
+from widget.tellings import Payment, Source, Told, elsewhere, of
 
-
-class Source(StrEnum):
-    SHOP = "shop"  # the shop's server told us
-    PAGE = "page"  # the shop's page saw its own payment succeed
-    LINK = "link"  # our manual payment link
-    PROVIDER = "provider"  # the provider said so, when asked or by a webhook
-
-    @property
-    def is_proof(self) -> bool:
-        """Whether a refund may rest on it. A page runs at the customer's, who could make it say anything."""
-        return self is not Source.PAGE
-
-
-class Payment(Base):
-    """One telling of a payment."""
-
-    __tablename__ = "payments"
-
-    id: Mapped[Id]
-    shop_id: Mapped[int] = to("shops", index=False)
-    order_id: Mapped[int] = to("orders")
-    # The caller's idempotency key; the same payment told twice is one row.
-    key: Mapped[Word]
-    source: Mapped[Key]
-    amount: Mapped[Minor]
-    currency: Mapped[Currency]
-    method: Mapped[Key | None]
-    provider: Mapped[Key | None]
-    payment: Mapped[Word | None]
-    # Whether whoever told of it has it from more than a page that named this payment.
-    is_proven: Mapped[bool] = mapped_column(default=True, server_default=sa.text("(true)"))
-    at: Mapped[Instant]
-
-    __table_args__ = (
-        sa.UniqueConstraint("shop_id", "key"),
-        sa.Index("ix_payments_payment", "shop_id", "payment"),
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """What somebody told us about a payment. `payment` is the provider's id, `provider` its name."""
-
-    key: str
-    source: Source
-    money: Money
-    method: str | None = None
-    payment: str | None = None
-    provider: str | None = None
-    # Whether whoever tells has it from more than a page that named this payment.
-    is_proven: bool = True
+__all__ = [
+    "Balance",
+    "Payment",
+    "Source",
+    "Taken",
+    "Told",
+    "balance",
+    "elsewhere",
+    "is_begun",
+    "is_covered",
+    "of",
+    "taken",
+    "told_beside_links",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,27 +97,6 @@ class Balance:
         return Money(missing, self.due.currency) if 0 < missing < self.due.minor else None
 
 
-def of(session: Session, order: Order) -> list[Payment]:
-    return list(session.scalars(sa.select(Payment).filter_by(order_id=order.id).order_by(Payment.id)))
-
-
-def elsewhere(session: Session, order: Order, told: Told) -> Payment | None:
-    """A telling of the same payment for another order of this shop, so that it cannot be of this one as well.
-
-    A page may name any payment: what it alone has told takes nothing from an order that the provider itself names.
-    """
-    if told.payment is None:
-        return None
-    is_same = sa.and_(Payment.shop_id == order.shop_id, Payment.payment == told.payment)
-    is_others = sa.and_(Order.shop_id == order.shop_id, Order.reference != order.reference)
-    known = sa.select(Payment).join(Order, Order.id == Payment.order_id).where(is_same, is_others).order_by(Payment.id)
-    if told.is_proven:
-        known = known.where(Payment.source != Source.PAGE.value, Payment.is_proven)
-    if told.provider is not None:
-        known = known.where(sa.or_(Payment.provider == told.provider, Payment.provider.is_(None)))
-    return session.scalars(known.limit(1)).first()
-
-
 def balance(session: Session, order: Order) -> Balance:
     """What is proven to have been taken for this order.
 
@@ -186,7 +128,7 @@ def is_begun(session: Session, order: Order, known: Balance | None = None) -> bo
 
 def told_beside_links(session: Session, order: Order) -> int:
     """What was taken otherwise than by our own links, as far as it is proven, in the order's currency."""
-    told = of(session, order)
+    told = tellings.counted(of(session, order), order.due)
     ours = {each.payment for each in told if each.source == Source.LINK and each.payment}
     beside = [each for each in told if each.source not in {Source.LINK, Source.PAGE} and each.payment not in ours]
     return _most_told(beside, order.due)
@@ -197,7 +139,7 @@ def taken(told: Sequence[Payment]) -> tuple[Taken, ...]:
     named: dict[str, list[Payment]] = {}
     for each in told:
         if each.payment is not None and Source(each.source).is_proof:
-            named.setdefault(each.payment, []).append(each)
+            named.setdefault(tellings.name_of(each.payment), []).append(each)
     return tuple(_one(payment, rows) for payment, rows in named.items())
 
 
@@ -206,12 +148,12 @@ def is_covered(told: Sequence[Payment], due: Money) -> bool:
 
     What our own links took comes on top of what another channel tells of other payments: a rest, or a difference.
     """
-    return _most_told(told, due) >= due.minor
+    return _most_told(tellings.counted(told, due), due) >= due.minor
 
 
 def _balanced(due: Money, told: Sequence[Payment]) -> Balance:
-    proof = [each for each in told if Source(each.source).is_proof]
-    return Balance(due, taken(told), _most_told(proof, due))
+    proof = [each for each in tellings.counted(told, due) if Source(each.source).is_proof]
+    return Balance(due, taken(proof), _most_told(proof, due))
 
 
 def _most_told(told: Sequence[Payment], due: Money) -> int:
@@ -238,12 +180,12 @@ def _total(source: Source, told: Iterable[Payment]) -> int:
     """The sum of one channel.
 
     The provider repeats a payment with what it amounts to by then. Others tell of parts, and of one amount of a payment
-    perhaps several times.
+    perhaps several times; what is left of a transfer's tellings are its parts.
     """
     named: dict[str, set[int]] = {}
     unnamed = 0
     for each in told:
-        if each.payment is None:
+        if each.payment is None or tellings.is_of_transfer(each):
             unnamed += each.amount
         else:
             named.setdefault(each.payment, set()).add(each.amount)

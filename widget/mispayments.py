@@ -7,11 +7,11 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from widget import attempts, followups, hooks, ledger, tickets, watches
+from widget import attempts, followups, hooks, ledger, tellings, tickets, watches
 from widget.attempts import Attempt
 from widget.followups import Kind
 from widget.hooks import Event
-from widget.ledger import Balance, Taken, Told
+from widget.ledger import Balance, Payment, Taken, Told
 from widget.money import Money
 from widget.orders import Order
 from widget.providers import ChargeState
@@ -26,6 +26,7 @@ def look_for(session: Session, shop: Shop, order: Order, told: Told, now: dateti
     An order in legs is worth what all of them are together, so a payment of less than the whole is no mistake there.
     """
     balance = ledger.balance(session, order)
+    _say_what_the_bank_says(session, order, told, now)
     if balance.superfluous:
         _paid_twice(session, shop, order, balance, now)
     elif attempts.is_split(session, order):
@@ -94,6 +95,32 @@ def never_decided(session: Session, order: Order, now: datetime) -> None:
         tickets.note_once(session, ticket, step, now)
 
 
+def given_back(session: Session, order: Order, payment: Payment, now: datetime) -> None:
+    """The provider has given back the whole of this payment. Nobody is told any more to refund what was one too many.
+
+    A customer whom we have told that the shop refunds it hears of that from an agent.
+    """
+    words = f"The provider says that payment {payment.payment} of {_said(_worth(payment))} was given back in full."
+    numbers = sa.select(Order.id).filter_by(shop_id=order.shop_id, reference=order.reference)
+    for ticket in session.scalars(sa.select(Ticket).where(Ticket.order_id.in_(numbers))):
+        is_open = not Status(ticket.status).is_done
+        if ticket.topic != Topic.PAID_TWICE or not is_open or _is_paid_twice(session, ticket):
+            if is_open:
+                tickets.note_once(session, ticket, words, now)
+            continue
+        followups.cancel(session, ticket, [Kind.PAID_TWICE], followups.GIVEN_BACK, now)
+        if any(each.kind == Kind.PAID_TWICE and each.sent_at for each in followups.of(session, ticket)):
+            tickets.note_once(session, ticket, f"{words} Tell the customer here, who was told that you refund it.", now)
+        else:
+            tickets.note_once(session, ticket, words, now)
+            tickets.move(session, ticket, Status.RESOLVED, now, because="one payment was given back")
+
+
+def _is_paid_twice(session: Session, ticket: Ticket) -> bool:
+    order = tickets.order_of(session, ticket)
+    return order is not None and bool(ledger.balance(session, order).superfluous)
+
+
 def _paid_twice(session: Session, shop: Shop, order: Order, balance: Balance, now: datetime) -> None:
     """Agents see it at once. The shop's server and the customer are told when it is proven.
 
@@ -113,6 +140,25 @@ def _paid_twice(session: Session, shop: Shop, order: Order, balance: Balance, no
         followups.owe(session, ticket, Kind.PAID_TWICE, due_at=now, now=now)
 
 
+def _say_what_the_bank_says(session: Session, order: Order, told: Told, now: datetime) -> None:
+    """An agent typed what a transfer should have been, and the shop's server tells what came: that counts from now."""
+    name = tellings.name_of(told.payment or "")
+    known = [each for each in ledger.of(session, order) if tellings.name_of(each.payment or "") == name]
+    typed = next((each for each in known if tellings.is_typed(each)), None)
+    if (
+        typed is None
+        or typed.key == told.key
+        or (typed.amount, typed.currency) == (told.money.minor, told.money.currency)
+    ):
+        return
+    words = (
+        f"Your server tells of {_said(told.money)} by {name}, which was recorded here by hand as "
+        f"{_said(_worth(typed))}. What your server tells counts."
+    )
+    for ticket in session.scalars(sa.select(Ticket).filter_by(order_id=order.id)):
+        tickets.note_once(session, ticket, words, now)
+
+
 def _paid_too_much(session: Session, shop: Shop, order: Order, excess: Money, told: Told, now: datetime) -> None:
     if not order.is_verified:
         _maybe_too_much(session, order, excess, told, now)
@@ -120,7 +166,7 @@ def _paid_too_much(session: Session, shop: Shop, order: Order, excess: Money, to
     ticket = tickets.open_about(session, shop, order, Topic.REFUND, attempts.locale_of(session, shop, order), now)
     taken = Money(order.amount + excess.minor, excess.currency)
     step = (
-        f"{_said(taken)} was taken by payment {told.payment or 'without an id'}; the order is for {_said(order.due)}. "
+        f"{_said(taken)} was taken by payment {_name(told)}; the order is for {_said(order.due)}. "
         f"Refund {_said(excess)} through {_of(told.provider)}, then tell the customer here."
     )
     if tickets.note_once(session, ticket, step, now):
@@ -133,7 +179,7 @@ def _maybe_too_much(session: Session, order: Order, excess: Money, told: Told, n
     """Nobody vouches for what the page claims that this order is worth, so no refund may rest on it."""
     taken = Money(order.amount + excess.minor, excess.currency)
     words = (
-        f"{_said(taken)} was taken by payment {told.payment or 'without an id'}. The page said {_said(order.due)}, and "
+        f"{_said(taken)} was taken by payment {_name(told)}. The page said {_said(order.due)}, and "
         "your server has not signed that. Compare it with the order in your shop before you refund anything."
     )
     for ticket in session.scalars(sa.select(Ticket).filter_by(order_id=order.id)):
@@ -178,6 +224,14 @@ def _list(taken: Sequence[Taken]) -> str:
 def _of(*providers: str | None) -> str:
     named = sorted({each.replace("_", " ").capitalize() for each in providers if each})
     return " and ".join(named) or "the payment provider"
+
+
+def _name(told: Told) -> str:
+    return tellings.name_of(told.payment) if told.payment else "without an id"
+
+
+def _worth(payment: Payment) -> Money:
+    return Money(payment.amount, payment.currency)
 
 
 def _said(money: Money) -> str:

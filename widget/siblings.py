@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from widget import attempts, deadlines, guard, orders, provider_events, signals, stalls
+from widget import attempts, deadlines, guard, orders, provider_events, signals, stalls, tellings
 from widget.attempts import Attempt, Stage, order_of
 from widget.beacons import Beacon
 from widget.charges import NOT_PRESSED, provider_of
@@ -36,7 +36,9 @@ def question_for(session: Session, attempt: Attempt, now: datetime) -> Question 
     if not order.is_verified and guard.is_suspect(session, attempt, now):
         return None
     others = named_by_others(session, attempt)
-    heard = provider_events.heard(session, attempt.shop_id, order.reference, attempt.payment, *others)
+    # A refund may be told of by the payment alone, of one that no page has named.
+    taken = (each.payment for each in tellings.of(session, order))
+    heard = provider_events.heard(session, attempt.shop_id, order.reference, attempt.payment, *others, *taken)
     since = _first_seen(session, order) - MADE_BEFORE_SEEN
     return Question(order.reference, attempt.payment, due=order.due, heard=heard, payments=others, since=since)
 

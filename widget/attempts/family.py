@@ -8,6 +8,7 @@ from widget.attempts.attempt import Attempt, Stage, order_of
 from widget.language import locale_for
 from widget.orders import Order
 from widget.shops import Shop
+from widget.tellings import Payment
 
 
 def kin(session: Session, attempt: Attempt) -> sa.ColumnElement[bool]:
@@ -42,13 +43,15 @@ def is_split(session: Session, order: Order) -> bool:
 
 
 def paid_legs(session: Session, order: Order | None) -> list[Attempt]:
-    """The legs that were paid of an order that is not, the first leg first.
+    """The legs that were paid of an order that is not, the first leg first; none whose money was given back.
 
     While there are any, nobody may be asked for the whole amount.
     """
     if order is None or order.paid_at is not None:
         return []
     paid = sa.select(Attempt).filter_by(order_id=order.id, stage=Stage.PAID.value).where(Attempt.legs > 1)
+    is_same = sa.and_(Payment.order_id == Attempt.order_id, Payment.payment == Attempt.payment)
+    paid = paid.where(~sa.exists().where(is_same, Payment.reversed_at.is_not(None)))
     return list(session.scalars(paid.order_by(Attempt.leg, Attempt.id)))
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 import structlog
 from sqlalchemy.orm import Session
 
-from widget import belonging, charges, clock, mispayments, payments, siblings, watches
+from widget import belonging, charges, clock, mispayments, payments, reversals, siblings, watches
 from widget.attempts import Attempt
 from widget.casework import Pace
 from widget.charges import Charge
@@ -77,6 +77,8 @@ def keep(session: Session, attempt: Attempt, subject: Subject, heard: Heard, pac
     elif was_asked and not siblings.may_speak_for(session, attempt, answer):
         answer = replace(answer, state=ChargeState.UNKNOWN, detail=_UNNAMED)
     if order is not None:
+        if was_asked and subject.name is not None:
+            reversals.note(session, order, heard.answer, subject.name, heard.put_at)
         answer = _settle_if_charged(session, order, answer, subject.name, attempt.method, pace)
         answer = _without_doubt(session, attempt, order, answer)
         _decide(session, attempt, order, heard.one_by_one, subject.name, pace)

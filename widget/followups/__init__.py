@@ -6,6 +6,7 @@ The row is the promise; a worker claims it with a lease and sends it.
 from widget.followups.parcels import Parcel, count_dead, dead_letters, retry, waiting
 from widget.followups.promise import (
     CAME_BACK,
+    GIVEN_BACK,
     NOT_CERTAIN,
     Delivery,
     FollowUp,
@@ -50,6 +51,7 @@ from widget.followups.whom import (
 __all__ = [
     "BACKOFF_MINUTES",
     "CAME_BACK",
+    "GIVEN_BACK",
     "MOST_POSTPONED",
     "NOT_CERTAIN",
     "POSTPONED_BY",

@@ -17,6 +17,7 @@ from widget.tickets import Message, Ticket
 # Why an e-mail was taken back, when it may be owed again.
 CAME_BACK = "the customer came back"
 NOT_CERTAIN = "it is not certain any more"
+GIVEN_BACK = "one payment was given back"
 
 
 class Kind(StrEnum):

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from widget import attempts, certainty, ledger, signals, tickets, transfers, watches
 from widget.attempts import Attempt
-from widget.followups.promise import CAME_BACK, NOT_CERTAIN, FollowUp, Kind, is_open
+from widget.followups.promise import CAME_BACK, GIVEN_BACK, NOT_CERTAIN, FollowUp, Kind, is_open
 from widget.followups.sending import mark_cancelled, postpone
 from widget.followups.whom import attempt_id_of, hand_over_of, hold_of, is_reported, order_of, ticket_of
 from widget.orders import Order
@@ -26,8 +26,8 @@ _NEVER_CERTAIN = (
 def reason_to_cancel(session: Session, follow_up: FollowUp, now: datetime) -> str | None:
     """Checked against the order at the moment of sending, because a payment may have come in since the claim."""
     kind = Kind(follow_up.kind)
-    if kind is Kind.OUTCOME:
-        return _reason_not_to_repeat(session, follow_up)
+    if kind in _JUDGED_ALONE:
+        return _JUDGED_ALONE[kind](session, follow_up)
     if not kind.asks_for_payment and kind not in {Kind.INTERRUPTED, Kind.DEVICE}:
         return None
     order = order_of(session, follow_up)
@@ -104,6 +104,14 @@ def _reason_not_to_repeat(session: Session, follow_up: FollowUp) -> str | None:
         if order and _tells_of_interruption(session, order, watch)
         else None
     )
+
+
+def _reason_not_to_refund(session: Session, follow_up: FollowUp) -> str | None:
+    order = order_of(session, follow_up)
+    return None if order is not None and ledger.balance(session, order).superfluous else GIVEN_BACK
+
+
+_JUDGED_ALONE = {Kind.OUTCOME: _reason_not_to_repeat, Kind.PAID_TWICE: _reason_not_to_refund}
 
 
 def _tells_of_interruption(session: Session, order: Order, watch: Watch) -> bool:

@@ -6,7 +6,7 @@ from flask import Blueprint, Response, jsonify, request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from sqlalchemy.orm import Session
 
-from widget import attempts, clock, payments, shops, transfers
+from widget import attempts, clock, payments, shops, tellings, transfers
 from widget.errors import Malformed, NotFound, Unauthorised, misshapen
 from widget.money import MAX_MINOR, Money, currency_code
 from widget.orders import Order
@@ -22,7 +22,7 @@ MAX_KEY_CHARS = 90
 
 
 class PaymentIn(BaseModel):
-    """Amounts in minor units. `payment` is the provider's id of the payment."""
+    """Amounts in minor units. `payment` is the provider's id of it, or the bank's of what a transfer brought."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     order: str | None = Field(default=None, min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$")
@@ -79,10 +79,14 @@ def _transfer(session: Session, shop: Shop, paid: PaymentIn) -> Transfer | None:
 
 
 def _told(paid: PaymentIn, transfer: Transfer | None, key: str, money: Money) -> Told:
-    """A transfer has a reference of its own, by which it is told apart from every other payment of the order."""
+    """A transfer has a reference of its own, by which it is told apart from every other payment of the order.
+
+    The bank's id of the booking stays behind it: half of the money may come on one day and half on another.
+    """
     payment, provider, method = paid.payment, paid.provider, paid.method
     if transfer is not None:
-        payment, provider = f"transfer:{transfer.reference}", provider or "bank_transfer"
+        payment = tellings.transfer_name(transfer.reference, paid.payment)
+        provider = provider or "bank_transfer"
         method = method or "bank_transfer"
     return Told(f"shop:{key}", Source.SHOP, money, method, payment, provider)
 

@@ -8,7 +8,7 @@ from flask import flash, redirect, render_template, request, url_for
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as Redirect
 
-from widget import audit, clock, orders, payments, tickets, transfers
+from widget import audit, clock, orders, payments, tellings, tickets, transfers
 from widget.orders import Order
 from widget.payments import Source, Told
 from widget.shops import Shop
@@ -99,7 +99,7 @@ def arrive(session: Session, shop: Shop, transfer: Transfer) -> str:
     if transfer.received_at is not None:
         return "This transfer was recorded before. Nothing has changed."
     was_paid, now, agent = order.paid_at is not None, clock.now(), signin.agent()
-    name = f"transfer:{transfer.reference}"
+    name = tellings.transfer_name(transfer.reference)
     told = Told(name, Source.SHOP, transfer.due, "transfer", name, "bank_transfer")
     payments.record(session, shop, order, told, services().pace, now)
     transfers.receive(transfer, now)
