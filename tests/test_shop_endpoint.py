@@ -86,6 +86,8 @@ def test_everything_that_the_shop_says_arrives(fake: FakeShop, shop: ShopEndpoin
         CHARGED | {"payment": None},
         CHARGED | {"card": "4242424242424242"},
         {"state": "not_charged", "retry": "perhaps"},
+        {"state": "not_charged", "currency": "EUR", "charged": [{"payment": "p1", "amount": 1999}]},
+        CHARGED | {"state": "held", "charged": [{"payment": "p2", "amount": 1999}]},
     ],
 )
 def test_an_answer_of_another_shape_is_no_answer(fake: FakeShop, shop: ShopEndpoint, wrong: dict[str, Any]) -> None:
@@ -175,6 +177,18 @@ def test_the_shop_says_whether_its_customer_may_still_complete_a_payment(
     fake.state = said
     assert shop.give_up(Question("D-1", None)) is left
     assert shop.ask(Question("D-1", None)).waits is waits
+
+
+@pytest.mark.parametrize("status", ["processing", "PENDING", "paymentPending", "authorized", "requires_capture"])
+def test_not_charged_is_not_believed_beside_a_word_for_money_that_is_held_or_on_its_way(
+    fake: FakeShop, shop: ShopEndpoint, status: str
+) -> None:
+    fake.state = {"state": "not_charged", "payment": "p1", "status": status}
+    for answer in (shop.ask(QUESTION), shop.link_state("page-1")):
+        assert (answer.state, answer.status) == (ChargeState.UNKNOWN, status)
+    (told,) = shop.webhook(*push(fake.state | {"id": "evt_1", "order": "D-1", "at": 1_795_000_000}))
+    assert told.state is ChargeState.UNKNOWN
+    assert shop.give_up(QUESTION) is GivenUp.MOVING
 
 
 def push(event: dict[str, Any], at: datetime | None = None) -> tuple[dict[str, str], bytes]:

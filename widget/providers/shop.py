@@ -40,10 +40,11 @@ from widget.providers.bounds import in_time
 
 _Amount = Field(default=None, gt=0, le=MAX_MINOR, strict=True)
 _Word = Field(default=None, max_length=100)
-# Words of providers for a payment that its customer may still complete, and for one whose money may be moving, where
-# the shop passes them on.
+# Words of providers for a payment that its customer may still complete, for one whose money may be moving, and for one
+# that holds it, where the shop passes them on.
 _WAITING = {"open", "requires_action", "requires_confirmation", "payer_action_required"}
-_MOVING = {"pending", "processing"}
+_MOVING = {"in_process", "in_progress", "payment_pending", "paymentpending", "pending", "processing", "received"}
+_HOLDING = {"authorised", "authorized", "requires_capture"}
 
 
 class PaidIn(BaseModel):
@@ -81,12 +82,15 @@ class StateIn(BaseModel):
         has_money = self.amount is not None and self.currency is not None and self.payment is not None
         if self.state in {ChargeState.CHARGED, ChargeState.HELD} and not has_money:
             raise ValueError("charged and held need payment, amount and currency")
+        if self.charged and self.state is not ChargeState.CHARGED:
+            raise ValueError("a list of charged payments needs the state charged")
         return self
 
     def answer(self) -> Answer:
         currency = self.currency or ""
+        is_doubtful = self.state is ChargeState.NOT_CHARGED and self.word in _MOVING | _HOLDING
         return Answer(
-            self.state,
+            ChargeState.UNKNOWN if is_doubtful else self.state,
             Money(self.amount, currency) if self.amount and currency else None,
             payment=self.payment,
             detail=self.detail or f"The shop says: {self.state.value}.",
@@ -101,7 +105,12 @@ class StateIn(BaseModel):
 
     @property
     def waits(self) -> bool:
-        return self.is_open or self.status in _WAITING
+        return self.is_open or self.word in _WAITING
+
+    @property
+    def word(self) -> str:
+        """The provider's own word for the state, to be compared."""
+        return (self.status or "").strip().lower()
 
 
 class LinkIn(BaseModel):
@@ -174,7 +183,7 @@ class ShopEndpoint:
     def give_up(self, question: Question) -> GivenUp:
         """The shop cannot be told to close anything; it says itself whether something is open."""
         said = self._said(question)
-        left = GivenUp.MOVING if said.status in _MOVING else left_of(said.answer())
+        left = GivenUp.MOVING if said.word in _MOVING else left_of(said.answer())
         return GivenUp.CUSTOMER if said.waits and left is GivenUp.GONE else left
 
     @in_time
