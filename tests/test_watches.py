@@ -5,12 +5,14 @@ from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
+from flask.testing import FlaskClient
 
-from tests.cast import PACE, Cast
+from tests.cast import PACE, PASSWORD, Cast
 from tests.conftest import Clock
 from tests.fake_provider import FakeProvider
 from tests.mailserver import MailServer
-from widget import casework, enquiry, followups, payments, signals, tickets, watches
+from tests.test_desk import field
+from widget import agents, casework, enquiry, followups, payments, signals, tickets, watches
 from widget.attempts import Attempt
 from widget.database import Database
 from widget.followups import FollowUp, Kind
@@ -21,6 +23,7 @@ from widget.providers import Answer, ChargeState, Paid, Question
 from widget.settings import Settings
 from widget.shops import Shop
 from widget.tickets import Ticket, Topic
+from widget.tokens import Purpose
 from widget.watches import Watch
 from widget.worker import Worker, worker_for
 
@@ -151,6 +154,45 @@ def test_who_is_looking_at_the_panel_gets_no_mail(
     with database.read() as session:
         kept = session.scalars(sa.select(FollowUp).filter_by(kind="outcome")).one()
         assert kept.cancelled_because == "the customer saw it on the page"
+
+
+@pytest.mark.parametrize(
+    ("status", "subject"), [("succeeded", "You have paid"), ("requires_payment_method", "You have not been charged")]
+)
+@pytest.mark.parametrize("opens", ["the link of the help", "the desk"])
+def test_a_link_that_was_only_opened_and_what_an_agent_looks_at_are_no_customer_who_has_seen_it(
+    worker: Worker,
+    client: FlaskClient,
+    attempt_id: int,
+    database: Database,
+    provider: FakeProvider,
+    smtp: MailServer,
+    clock: Clock,
+    opens: str,
+    status: str,
+    subject: str,
+) -> None:
+    with database.write() as session:
+        shop, attempt = session.scalars(sa.select(Shop)).one(), session.get_one(Attempt, attempt_id)
+        agents.add(session, email="agent@example.com", name="Ada", password=PASSWORD, shops=[shop], now=clock.now)
+        reference = casework.take_up(session, shop, attempt, clock.now).reference
+    look(database, attempt_id)
+    go_on(worker, clock, LOOKED_AWAY)
+    provider.status = status
+    clock.forward(timedelta(minutes=1))
+    if opens == "the desk":
+        form = {"email": "agent@example.com", "password": PASSWORD}
+        client.post("/desk/login", data=form | {"csrf_token": field(client.get("/desk/login").text, "csrf_token")})
+        pane = f"/desk/tickets/{reference}"
+        token = field(client.get(pane).text, "csrf_token")
+        assert client.post(f"{pane}/charge", data={"csrf_token": token}).status_code == 303
+    else:
+        link = client.application.extensions["unjam"].tokens.sign(Purpose.HELP, str(attempt_id))
+        assert client.get(f"/help/{link}").status_code == 200
+    for _ in range(3):
+        go_on(worker, clock, timedelta(hours=1))
+
+    assert [str(each["Subject"]).split(":")[0] for each in smtp.messages] == [subject]
 
 
 def test_who_comes_back_and_is_greeted_gets_no_mail(

@@ -303,6 +303,20 @@ def test_a_reply_and_the_news_of_the_solution_join_the_thread(
     assert "/again/" in text_of(news)
 
 
+def test_a_reply_after_the_solution_is_no_substitute_for_the_one_that_came_with_it(
+    worker: Worker, ticket: Ticket, smtp: MailServer, database: Database, clock: Clock
+) -> None:
+    worker.work_once()
+    resolve(database, ticket, clock, "Your refund has the number R-77.")
+    with database.write() as session:
+        agent = Cast(session, site="third").agent("b@example.com")
+        casework.reply(session, tickets.by_id(session, ticket.id), agent, "Have a nice day.", clock.now)
+    worker.work_once()
+
+    said = [text_of(each) for each in smtp.messages[1:]]
+    assert sorted(("R-77" in each, "a nice day" in each) for each in said) == [(False, True), (True, False)]
+
+
 def test_a_letter_that_cannot_be_composed_ends_where_agents_see_it_and_holds_up_nobody(
     worker: Worker, ticket: Ticket, smtp: MailServer, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

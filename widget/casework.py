@@ -107,11 +107,14 @@ def change_status(
     if not tickets.move(session, ticket, status, now, agent=agent, because="set by an agent"):
         return
     if status is Status.RESOLVED:
-        # The mail about the solution holds the last reply, so one that is still unsent need not go out beside it.
-        if last := tickets.last_reply(session, ticket):
+        # The mail about the solution holds the last reply, so one that is still unsent need not go out beside it. It
+        # holds that very one, whatever is said until it leaves.
+        last = tickets.last_reply(session, ticket)
+        if last is not None:
             followups.cancel(session, ticket, [Kind.REPLY], "told with the solution", now, message=last)
         round_of = len([each for each in tickets.changes_of(session, ticket) if each.status == Status.RESOLVED])
-        followups.owe(session, ticket, Kind.RESOLVED, due_at=now, now=now, about=f"ticket:{ticket.id}:{round_of}")
+        about = f"ticket:{ticket.id}:{round_of}"
+        followups.owe(session, ticket, Kind.RESOLVED, due_at=now, now=now, message=last, about=about)
         if _is_payable(session, ticket):
             due_at = now + pace.of(shop).reminder
             followups.owe(session, ticket, Kind.REMINDER, due_at=due_at, now=now)

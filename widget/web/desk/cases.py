@@ -70,7 +70,8 @@ def ask(reference: str) -> Response | Redirect:
     """Ask the provider again whether the customer was charged. An order that turns out paid is settled by it."""
     with services().database.read() as session:
         found = tickets.by_reference(session, reference, list(shops_of_agent(session)))
-    enquiry.ask(services().database, services().pace, found.attempt_id)
+    # What an agent reads here, the customer has not been told.
+    enquiry.ask(services().database, services().pace, found.attempt_id, is_looked_at=False)
     return _done(reference, "The provider was asked again.")
 
 

@@ -17,7 +17,8 @@ FOLLOWED_FOR_SECONDS = 60 * 60
 @limiter.limit("120/minute", key_func=by_link)
 def page(token: str) -> Response:
     attempt_id = attempt_id_of(token)
-    enquiry.ask(services().database, services().pace, attempt_id)
+    # Whoever scans mails opens every link, so this alone does not mean that the customer has seen the answer.
+    enquiry.ask(services().database, services().pace, attempt_id, is_looked_at=False)
     with services().database.read() as session:
         case = case_of(session, attempt_id, token)
         return screen.choices(session, case, checks=0, greeting=screen.greeting(session, case))
@@ -33,7 +34,7 @@ def choices_afresh(attempt_id: int, token: str) -> Response:
 @blueprint.post("/help/<token>/check")
 @limiter.limit("120/minute", key_func=by_link)
 def check(token: str) -> Response:
-    """Ask the provider, then show what it said and what can be done now."""
+    """Ask the provider, then show what it said and what can be done now: to somebody who is there."""
     attempt_id = attempt_id_of(token)
     enquiry.ask(services().database, services().pace, attempt_id)
     with services().database.write() as session:
