@@ -36,7 +36,6 @@ __all__ = [
     "Ways",
     "clear",
     "end_waiting",
-    "give_up",
     "heed_webhooks",
     "leave",
     "look",
