@@ -37,7 +37,6 @@ __all__ = [
     "clear",
     "come_back",
     "end_waiting",
-    "give_up",
     "heed_webhooks",
     "leave",
     "look",

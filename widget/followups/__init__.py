@@ -3,7 +3,7 @@
 The row is the promise; a worker claims it with a lease and sends it.
 """
 
-from widget.followups.parcels import Parcel, count_dead, dead_letters, retry, waiting
+from widget.followups.parcels import count_dead, dead_letters, retry, waiting
 from widget.followups.promise import (
     CAME_BACK,
     GIVEN_BACK,
@@ -14,7 +14,6 @@ from widget.followups.promise import (
     bring_forward,
     cancel,
     cancel_interrupted,
-    is_open,
     of,
     owe,
     owe_all,
@@ -58,7 +57,6 @@ __all__ = [
     "Delivery",
     "FollowUp",
     "Kind",
-    "Parcel",
     "address_for",
     "attempt_id_of",
     "bring_forward",
@@ -70,7 +68,6 @@ __all__ = [
     "hand_over_of",
     "hold_of",
     "is_held_by",
-    "is_open",
     "is_paid",
     "is_reported",
     "last_error",

@@ -4,7 +4,7 @@ An outcome is noted once per attempt as a mark; the worker adds marks to the cel
 """
 
 from widget.health.cells import HealthCell, HealthMark, Outcome, forget_old, tally
-from widget.health.outcomes import count, is_technical
+from widget.health.outcomes import count
 from widget.health.rates import ENOUGH_TRIES, FEW_TRIES, SPANS, Group, Rate, Rates, rates
 
 __all__ = [
@@ -19,7 +19,6 @@ __all__ = [
     "Rates",
     "count",
     "forget_old",
-    "is_technical",
     "rates",
     "tally",
 ]

@@ -13,20 +13,12 @@ from widget.links.link import (
     has_completed,
     is_other_paying,
     link_for,
-    look_again,
     open_pages,
     revoke,
     revoke_all,
     revoke_outdated,
 )
 from widget.links.page import (
-    LONGEST_PAGE,
-    LOOKED_AT_AFTER_CLOSING,
-    LOOKED_AT_EVERY,
-    MONEY_KEEPS_ORDER,
-    PAGE_KEEPS_ORDER,
-    PAYING_LASTS,
-    SHORTEST_PAGE,
     BeingPaid,
     claim_looks,
     finish_paying,
@@ -50,13 +42,6 @@ from widget.links.page import (
 from widget.links.taker import own_page, provider_for, takes_links
 
 __all__ = [
-    "LONGEST_PAGE",
-    "LOOKED_AT_AFTER_CLOSING",
-    "LOOKED_AT_EVERY",
-    "MONEY_KEEPS_ORDER",
-    "PAGE_KEEPS_ORDER",
-    "PAYING_LASTS",
-    "SHORTEST_PAGE",
     "WITHDRAWN",
     "BeingPaid",
     "PaymentLink",
@@ -77,7 +62,6 @@ __all__ = [
     "let_go",
     "let_page_go",
     "link_for",
-    "look_again",
     "mark_closed",
     "nothing_moved",
     "open_pages",

@@ -79,8 +79,6 @@ class Adyen:
     }
     FEED: ClassVar[StatusFeed | None] = None
     TAKES_BY_LOOKING: ClassVar[bool] = False
-    # What Adyen wants to read in answer to a webhook.
-    ACCEPTED: ClassVar[bytes] = b"[accepted]"
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         self._api_key, self._account, self._hmac_key = needed(

@@ -14,7 +14,6 @@ from widget.tickets.talk import (
     was_sent,
 )
 from widget.tickets.ticket import (
-    MAX_WORDS_CHARS,
     Author,
     Message,
     Status,
@@ -35,7 +34,6 @@ from widget.tickets.ticket import (
 )
 
 __all__ = [
-    "MAX_WORDS_CHARS",
     "Author",
     "Message",
     "Status",

@@ -1,7 +1,7 @@
 """Bank transfers: an account, an amount, a reference and the QR code that banks of that country read."""
 
 from widget.transfers.instructions import Instructions, can_take, instructions
-from widget.transfers.references import reference_in, shown_reference
+from widget.transfers.references import shown_reference
 from widget.transfers.transfer import (
     AWAITED_FOR,
     Transfer,
@@ -42,7 +42,6 @@ __all__ = [
     "open_for",
     "overdue",
     "receive",
-    "reference_in",
     "shown_reference",
     "take_back",
 ]
