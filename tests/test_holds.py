@@ -12,7 +12,7 @@ from tests.conftest import Clock
 from tests.fake_provider import FakeProvider
 from tests.gallery import PROFILE
 from tests.test_panel import heading, open_panel
-from widget import holds, orders
+from widget import holds, orders, transfers
 from widget.database import Database
 from widget.errors import Malformed, Refused
 from widget.followups import FollowUp
@@ -74,6 +74,22 @@ def test_what_was_kept_for_long_enough_or_is_paid_is_let_go_once(database: Datab
         assert holds.release_due(session, clock.now + timedelta(hours=72)) == 1
         assert holds.release_due(session, clock.now + timedelta(hours=72)) == 0
     assert events(database) == ["order.held", "order.released"]
+
+
+@pytest.mark.parametrize("is_signed", [True, False])
+def test_an_order_is_kept_while_a_transfer_may_arrive(
+    database: Database, cast: Cast, clock: Clock, is_signed: bool
+) -> None:
+    with database.write() as session:
+        cast.session = session
+        attempt = cast.attempt(is_signed=is_signed)
+        order = orders.locked(session, attempt.order_id or 0)
+        holds.keep(session, cast.shop, attempt, order, email="sam@example.com", remind_at=clock.now, now=clock.now)
+        transfer = transfers.open_for(session, attempt, order, "epc", order.due, clock.now)
+        transfers.announce(session, order, transfer.id, clock.now + timedelta(hours=50), attempt)
+        assert holds.release_due(session, clock.now + timedelta(hours=73)) == (0 if is_signed else 1)
+        late = clock.now + timedelta(hours=50) + transfers.AWAITED_FOR
+        assert holds.release_due(session, late) == (1 if is_signed else 0)
 
 
 def test_a_paid_order_is_let_go(database: Database, cast: Cast, clock: Clock) -> None:

@@ -12,7 +12,7 @@ from tests.cast import PACE, Cast
 from tests.conftest import Clock
 from tests.fake_provider import FakeProvider
 from tests.mailserver import MailServer
-from widget import casework, followups, holds, payments, tickets
+from widget import casework, followups, holds, payments, tickets, transfers
 from widget.database import Database
 from widget.followups import Delivery, FollowUp, Kind
 from widget.money import Money
@@ -147,6 +147,27 @@ def test_a_reminder_of_which_nobody_ever_knows_is_given_up_and_an_agent_told(
     with database.read() as session:
         notes = [each.body for each in tickets.messages_of(session, ticket, notes=True)]
     assert any("For two days nobody could say" in body for body in notes)
+
+
+def test_who_has_sent_a_transfer_is_not_reminded_of_paying(
+    worker: Worker, smtp: MailServer, provider: FakeProvider, clock: Clock, database: Database
+) -> None:
+    with database.write() as session:
+        cast = Cast(session, profile={"hold_hours": 48, "providers": {"demo": {"url": provider.url}}})
+        attempt, at = cast.attempt(), clock.now + timedelta(hours=2)
+        order = cast.order()
+        hold = holds.keep(session, cast.shop, attempt, order, email="kim@example.com", remind_at=at, now=clock.now)
+        about = f"hold:{hold.id}:{int(at.timestamp())}"
+        followups.owe_to_attempt(session, attempt, Kind.LATER, about=about, due_at=at, now=clock.now)
+        transfer = transfers.open_for(session, attempt, order, "epc", order.due, clock.now)
+        transfers.announce(session, order, transfer.id, clock.now, attempt)
+    clock.forward(timedelta(hours=2))
+    for _ in range(followups.MOST_POSTPONED + 1):
+        worker.work_once()
+        clock.forward(followups.POSTPONED_BY)
+
+    assert not [each for each in smtp.messages if each["To"] == "kim@example.com"]
+    assert follow_up(database, Kind.LATER).cancelled_because == "a transfer is on its way"
 
 
 def test_who_asked_to_be_reminded_is_written_to_in_time_and_asked_for_nothing_while_money_may_have_moved(

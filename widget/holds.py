@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session
 
-from widget import hooks
+from widget import hooks, transfers
 from widget.agents import address_of
 from widget.attempts import Attempt
 from widget.database import Base, Id, Instant, Line, to
@@ -96,8 +96,12 @@ def release(session: Session, attempt: Attempt, order: Order, now: datetime) -> 
 
 
 def release_due(session: Session, now: datetime) -> int:
-    """Let go what is paid or was kept for long enough. Returns how many orders that were."""
-    is_over = sa.or_(Hold.until <= now, Order.paid_at.is_not(None))
+    """Let go what is paid or was kept for long enough. Returns how many orders that were.
+
+    An order whose customer has sent a transfer is kept for as long as that may take to arrive; a stranger's is not.
+    """
+    is_coming = sa.and_(Order.is_verified, transfers.is_coming(Order.id, now))
+    is_over = sa.or_(sa.and_(Hold.until <= now, ~is_coming), Order.paid_at.is_not(None))
     due = (
         sa.select(Hold, Order)
         .join(Order, Order.id == Hold.order_id)

@@ -65,7 +65,8 @@ def put_off(session: Session, follow_up: FollowUp, now: datetime) -> bool:
     if postpone(follow_up, now):
         return True
     if is_asked_for:
-        return False
+        mark_cancelled(follow_up, "a transfer is on its way", now)
+        return True
     mark_cancelled(follow_up, NOT_CERTAIN, now)
     tickets.note_once(session, ticket_of(session, follow_up), _NEVER_CERTAIN, now)
     return True

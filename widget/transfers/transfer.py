@@ -108,6 +108,12 @@ def is_announced(session: Session, order: Order, attempt: Attempt | None = None)
     return announced(session, order, attempt) is not None
 
 
+def is_coming(order_id: sa.SQLColumnExpression[int], now: datetime) -> sa.ColumnElement[bool]:
+    """Whether a transfer of the order of this id was announced so lately that it may still arrive. For a query."""
+    theirs = sa.exists().where(Transfer.order_id == order_id, _IS_AWAITED)
+    return theirs.where(Transfer.announced_at > now - AWAITED_FOR)
+
+
 def announce(
     session: Session, order: Order, transfer_id: int, now: datetime, attempt: Attempt | None = None
 ) -> Transfer:
