@@ -195,6 +195,32 @@ def test_a_link_that_was_only_opened_and_what_an_agent_looks_at_are_no_customer_
     assert [str(each["Subject"]).split(":")[0] for each in smtp.messages] == [subject]
 
 
+@pytest.mark.parametrize("is_alive", [False, True])
+def test_the_outcome_is_mailed_once_whether_or_not_the_interrupted_page_shows_life_again(
+    worker: Worker,
+    attempt_id: int,
+    database: Database,
+    provider: FakeProvider,
+    smtp: MailServer,
+    clock: Clock,
+    is_alive: bool,
+) -> None:
+    look(database, attempt_id)
+    clock.forward(timedelta(minutes=5))
+    with database.write() as session:
+        attempt = session.get_one(Attempt, attempt_id)
+        casework.interrupted(session, session.get_one(Shop, attempt.shop_id), attempt, clock.now)
+    provider.status = "requires_payment_method"
+    go_on(worker, clock, timedelta(minutes=1))
+    if is_alive:
+        with database.write() as session:
+            session.get_one(Attempt, attempt_id).last_seen_at = clock.now
+    for _ in range(3):
+        go_on(worker, clock, timedelta(hours=1))
+
+    assert [str(each["Subject"]).split(":")[0] for each in smtp.messages] == ["You have not been charged"]
+
+
 def test_who_comes_back_and_is_greeted_gets_no_mail(
     worker: Worker, attempt_id: int, database: Database, provider: FakeProvider, smtp: MailServer, clock: Clock
 ) -> None:

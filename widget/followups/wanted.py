@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from widget import attempts, certainty, ledger, signals, tickets, transfers, watches
 from widget.attempts import Attempt
-from widget.followups.promise import CAME_BACK, GIVEN_BACK, NOT_CERTAIN, FollowUp, Kind, is_open
+from widget.followups.promise import CAME_BACK, GIVEN_BACK, NOT_CERTAIN, FollowUp, Kind
 from widget.followups.sending import mark_cancelled, postpone
 from widget.followups.whom import attempt_id_of, hand_over_of, hold_of, is_reported, order_of, ticket_of
 from widget.orders import Order
@@ -116,15 +116,18 @@ _JUDGED_ALONE = {Kind.OUTCOME: _reason_not_to_repeat, Kind.PAID_TWICE: _reason_n
 
 
 def _tells_of_interruption(session: Session, order: Order, watch: Watch) -> bool:
-    """Whether the e-mail about the interruption tells the outcome: it is still to be sent, or was sent after it."""
+    """Whether the e-mail about the interruption has told the outcome. One that is still owed may never be sent."""
     mine = sa.select(FollowUp.id).where(FollowUp.subject_key == f"{Kind.INTERRUPTED.value}:order:{order.id}")
-    return session.scalar(mine.where(sa.or_(is_open(), FollowUp.sent_at >= watch.ended_at)).limit(1)) is not None
+    return session.scalar(mine.where(FollowUp.sent_at >= watch.ended_at).limit(1)) is not None
 
 
 def _reason_not_to_disturb(session: Session, follow_up: FollowUp, order: Order) -> str | None:
-    """Whether the customer was heard of since the interruption, with this attempt or any other at the order."""
+    """Whether the customer was told, or heard of since the interruption with this attempt or any other at the order."""
     if is_reported(session, order):
         return "the payment was reported"
+    told = sa.select(FollowUp.id).filter_by(kind=Kind.OUTCOME.value, attempt_id=follow_up.attempt_id)
+    if session.scalar(told.where(FollowUp.sent_at >= follow_up.created_at).limit(1)) is not None:
+        return "told with the e-mail about the outcome"
     theirs = sa.select(Attempt.id).filter_by(order_id=order.id)
     beat = sa.exists().where(
         Pulse.shop_id == Attempt.shop_id, Pulse.attempt_key == Attempt.key, Pulse.at > follow_up.created_at
