@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from tests.cast import PACE, Cast
 from tests.conftest import Clock
 from tests.fake_provider import FakeProvider
-from widget import cashier, payments, provider_events
+from widget import cashier, payments, provider_events, tickets
 from widget.attempts import Attempt
 from widget.database import Database
 from widget.money import Money
@@ -70,6 +70,25 @@ def test_what_is_told_of_it_again_is_noted_once(desk: Desk) -> None:
         desk.hear(status)
         desk.heed()
     assert len(desk.tickets()) == len(desk.notes()) == 1
+
+
+def test_one_that_tripped_us_is_tried_again_until_agents_know_of_it(
+    desk: Desk, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.hear("charge.dispute.created")
+    with monkeypatch.context() as broken:
+        broken.setattr(tickets, "open_about", lambda *_args: 1 / 0)
+        for _ in range(3):
+            desk.heed()
+            clock.forward(timedelta(days=1))
+    assert desk.tickets() == []
+
+    for _ in range(3):
+        desk.heed()
+        clock.forward(timedelta(minutes=10))
+    assert len(desk.tickets()) == len(desk.notes()) == 1
+    with desk.database.read() as session:
+        assert provider_events.unheeded(session, clock.now, 10) == []
 
 
 def test_several_workers_open_one_ticket(desk: Desk) -> None:

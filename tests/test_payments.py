@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from tests.cast import PACE, Cast, key
 from tests.conftest import Clock
 from tests.fake_provider import FakeProvider
-from widget import attempts, casework, followups, links, offers, payments, tickets
+from widget import attempts, casework, certainty, charges, followups, links, offers, payments, tickets
 from widget.attempts import AttemptContext, Stage
 from widget.clock import now as clock_now
 from widget.database import Database
@@ -22,6 +22,7 @@ from widget.money import Money
 from widget.offers import OfferKind
 from widget.orders import Order
 from widget.payments import Source, Told
+from widget.providers import Answer, ChargeState
 from widget.shops import Shop
 from widget.tickets import Status
 from widget.tokens import Purpose, Tokens
@@ -92,6 +93,19 @@ def test_two_part_payments_of_one_channel_cover_the_order(database: Database, cl
             payments.record(session, cast.shop, cast.order(), told(key, Money(minor, "ZAR")), PACE, clock.now)
 
         assert cast.order().paid_at is not None
+
+
+@pytest.mark.parametrize("named", ["the one that was not charged", None])
+def test_who_has_paid_is_told_the_reference_of_the_payment_that_was_charged(
+    database: Database, clock: Clock, named: str | None
+) -> None:
+    with database.write() as session:
+        cast = Cast(session)
+        attempt = cast.attempt()
+        charges.record(session, attempt, Answer(ChargeState.NOT_CHARGED, payment=named), clock.now)
+        payments.record(session, cast.shop, cast.order(), told(source=Source.LINK), PACE, clock.now)
+
+        assert certainty.truth_of(session, attempt, cast.order(), clock.now).receipt == "pay_1"
 
 
 def test_half_the_money_told_by_two_channels_is_not_the_whole(database: Database, clock: Clock) -> None:

@@ -145,6 +145,20 @@ def test_every_token_expires(clock: Clock) -> None:
             tokens.read(purpose, signed[purpose])
 
 
+@pytest.mark.parametrize(("ahead", "is_good"), [(2, True), (60, True), (61, False), (86400, False)])
+def test_a_token_of_a_host_whose_clock_is_a_little_ahead_is_good(clock: Clock, ahead: int, is_good: bool) -> None:
+    tokens = Tokens("k" * 32)
+    clock.forward(timedelta(seconds=ahead))
+    token = tokens.sign(Purpose.HELP, 1)
+    clock.forward(timedelta(seconds=-ahead))
+
+    if is_good:
+        assert tokens.read(Purpose.HELP, token) == 1
+    else:
+        with pytest.raises(LinkExpired):
+            tokens.read(Purpose.HELP, token)
+
+
 def test_production_refuses_to_start_without_a_secret_key() -> None:
     with pytest.raises(ValueError, match="UNJAM_SECRET_KEY must be set"):
         Settings(environment="production", secret_key="short")  # type: ignore[arg-type]

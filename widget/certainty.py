@@ -74,7 +74,7 @@ def truth_among(tries: Tries) -> Truth:
         state=state,
         was_asked=charge is not None and charge.provider is not None,
         answered_at=charge.answered_at if charge else None,
-        receipt=_receipt(attempt, order, (charge.payment if charge else None) or (first.payment if first else None)),
+        receipt=_receipt(attempt, order, _quoted(state, charge) or (first.payment if first else None)),
         money=_money(state, charge, balance),
         missing=_missing(charge, order, balance) if is_whole and state is ChargeState.CHARGED and not is_paid else None,
         excess=balance.excess if balance and is_vouched and is_whole and not balance.superfluous else None,
@@ -136,6 +136,12 @@ def is_begun_by_kin(session: Session, attempt: Attempt, order: Order | None, now
 
 def statement_days(method: str | None) -> tuple[int, int]:
     return STATEMENT_DAYS.get(method or "", _STATEMENT_DAYS_OF_OTHERS)
+
+
+def _quoted(state: ChargeState, charge: Charge | None) -> str | None:
+    """The payment of the last answer, unless the order was charged by another one than that."""
+    is_another = state is ChargeState.CHARGED and charge is not None and charge.state != ChargeState.CHARGED
+    return charge.payment if charge is not None and not is_another else None
 
 
 def _receipt(attempt: Attempt, order: Order | None, payment: str | None) -> str | None:

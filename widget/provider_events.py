@@ -1,7 +1,7 @@
 """Provider events: what a provider's verified webhooks have told about payments. Each is kept once."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
@@ -19,6 +19,8 @@ MAX_HEARD = 200
 # the longest; and for how long.
 ASKED_AGAIN_EVERY = (timedelta(seconds=30), timedelta(hours=1))
 ASKED_AGAIN_FOR = timedelta(days=1)
+# One that tripped us, by a fault of ours perhaps, is tried again as long as it is not mended.
+TRIED_AGAIN_AFTER = timedelta(minutes=5)
 
 
 class ProviderEvent(Base):
@@ -113,6 +115,12 @@ def put_off(session: Session, event: ProviderEvent, now: datetime) -> bool:
     mine = sa.update(ProviderEvent).where(ProviderEvent.id == event.id, ProviderEvent.heeded_at.is_(None))
     session.execute(mine.values(ask_at=now + min(max(age, first), longest)))
     return True
+
+
+def try_again(session: Session, event_ids: Collection[int], now: datetime) -> None:
+    """We tripped over these: they are acted on later, however long that takes, and hold up no others until then."""
+    theirs = sa.update(ProviderEvent).where(ProviderEvent.id.in_(event_ids), ProviderEvent.heeded_at.is_(None))
+    session.execute(theirs.values(ask_at=now + TRIED_AGAIN_AFTER))
 
 
 def heed(session: Session, event_ids: Sequence[int], now: datetime) -> None:

@@ -53,14 +53,22 @@ def heed_webhooks(database: Database, pace: Pace) -> bool:
     """The worker's round: for what webhooks have told, look at the order's pages and ask the provider afresh."""
     with database.read() as session:
         events = provider_events.unheeded(session, clock.now(), EVENTS_PER_ROUND)
-        news = {(each.shop_id, name): None for each in events for name in _news_about(session, each)}
+        news: dict[tuple[int, str], set[int]] = {}
+        for each in events:
+            for name in _news_about(session, each):
+                news.setdefault((each.shop_id, name), set()).add(each.id)
         disputed = [(each, name) for each in events if each.kind == disputes.KIND for name in _named(session, each)]
+    tripped: set[int] = set()
     for event, reference in disputed:
-        _guarded("webhook_unheeded", partial(_note_dispute, database, event, reference))
-    for shop_id, reference in news:
-        _guarded("webhook_unheeded", partial(_heed, database, pace, shop_id, reference))
+        if not _guarded("webhook_unheeded", partial(_note_dispute, database, event, reference)):
+            tripped.add(event.id)
+    for (shop_id, reference), told in news.items():
+        if not _guarded("webhook_unheeded", partial(_heed, database, pace, shop_id, reference)):
+            tripped |= told
     with database.write() as session:
-        done = [each.id for each in events if not (_is_in_doubt(session, each) and _put_off(session, each))]
+        provider_events.try_again(session, tripped, clock.now())
+        rest = [each for each in events if each.id not in tripped]
+        done = [each.id for each in rest if not (_is_in_doubt(session, each) and _put_off(session, each))]
         provider_events.heed(session, done, clock.now())
     return bool(events)
 
@@ -84,8 +92,8 @@ def _put_off(session: Session, event: ProviderEvent) -> bool:
     return is_later
 
 
-def _guarded(trouble: str, do: Callable[[], object]) -> None:
-    """One row that trips us must not stop all others, round after round."""
+def _guarded(trouble: str, do: Callable[[], object]) -> bool:
+    """One row that trips us must not stop all others, round after round. Whether it went well."""
     try:
         do()
     except OperationalError:
@@ -93,6 +101,8 @@ def _guarded(trouble: str, do: Callable[[], object]) -> None:
         raise
     except Exception as error:
         log.error(trouble, error=type(error).__name__, places=logs.places(error))
+        return False
+    return True
 
 
 def _note_dispute(database: Database, event: ProviderEvent, reference: str) -> None:
