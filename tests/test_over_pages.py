@@ -15,6 +15,7 @@ from widget import attempts, cashier, links, orders, tickets
 from widget import clock as clocks
 from widget.cashier import Step
 from widget.database import Database
+from widget.links import HeldFor
 from widget.orders import Order
 from widget.providers import Answer, ChargeState, GivenUp, Hosted
 from widget.web.desk import payment_pages
@@ -142,12 +143,28 @@ def test_a_page_is_not_closed_while_its_money_is_being_taken(
     assert cashier.look(database, PACE, link).step is Step.DONE
 
 
-def test_only_one_at_a_time_takes_the_money_of_a_page(database: Database, fakes: dict[str, Fake], link: str) -> None:
-    slow = Slow(fakes["demo"])
-    with slow.taking(database, link):
-        slow.is_asked.clear()
-        assert cashier.look(database, PACE, link).step is Step.WAIT
-        assert not slow.is_asked.is_set()
+def test_no_money_is_taken_on_a_page_that_is_being_closed(
+    database: Database, clock: Clock, fakes: dict[str, Fake], link: str
+) -> None:
+    fakes["demo"].TAKES_BY_LOOKING = True
+    fakes["demo"].page = Answer(ChargeState.CHARGED, ZAR, "page_1")
+    with database.write() as session:
+        held_until = links.hold_page(session, link, HeldFor.CLOSING, clock.now)
+    assert held_until is not None
+    assert cashier.look(database, PACE, link).step is Step.WAIT
+
+    with database.write() as session:
+        links.let_page_go(session, link, held_until)
+    assert cashier.look(database, PACE, link).step is Step.DONE
+
+
+def test_who_takes_hold_of_a_page_later_keeps_it(database: Database, clock: Clock, link: str) -> None:
+    with database.write() as session:
+        first = links.hold_page(session, link, HeldFor.TAKING, clock.now)
+        assert links.hold_page(session, link, HeldFor.TAKING, clock.now + timedelta(seconds=1))
+        assert first is not None
+        links.let_page_go(session, link, first)
+        assert links.hold_page(session, link, HeldFor.CLOSING, clock.now + timedelta(seconds=2)) is None
 
 
 def test_who_was_killed_while_taking_money_keeps_the_page_for_a_minute(
@@ -155,7 +172,7 @@ def test_who_was_killed_while_taking_money_keeps_the_page_for_a_minute(
 ) -> None:
     fakes["demo"].TAKES_BY_LOOKING = True
     with database.write() as session:
-        assert links.hold_page(session, link, clock.now)
+        assert links.hold_page(session, link, HeldFor.TAKING, clock.now)
 
     assert cashier.leave(database, PACE, link).step is Step.WAIT
     clock.forward(timedelta(seconds=61))

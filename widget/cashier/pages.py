@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -9,14 +10,14 @@ from sqlalchemy.orm import Session
 
 from widget import clock, links
 from widget.database import Database
-from widget.links import PaymentLink
+from widget.links import HeldFor, PaymentLink
 from widget.orders import Order
 from widget.providers import Answer, ChargeState, Provider, ProviderDown, ProviderRefused, adapter_for
 from widget.shops import Shop
 
 log = structlog.get_logger()
 
-_BUSY = Answer(ChargeState.UNKNOWN, detail="The money is being taken on this page, or it is being closed.")
+_BUSY = Answer(ChargeState.UNKNOWN, detail="This page is being closed.")
 _OPEN = Answer(ChargeState.UNKNOWN, detail="The page of a link that is over could not be closed yet.")
 
 
@@ -68,11 +69,12 @@ def _take(database: Database, provider: Provider, page: Page) -> Answer:
 
     Without an answer it stays held for a while: the request may still be on its way.
     """
-    if not _hold(database, page):
+    held_until = _hold(database, page, HeldFor.TAKING)
+    if held_until is None:
         return _BUSY
     answer = provider.link_state(page.hosted_id)
     if answer.state is not ChargeState.UNKNOWN:
-        _let_go(database, page)
+        _let_go(database, page, held_until)
     return answer
 
 
@@ -89,10 +91,11 @@ def close(database: Database, page: Page) -> bool:
         return False
     if not provider.TAKES_BY_LOOKING:
         return _close(database, provider, page)
-    if not _hold(database, page):
+    held_until = _hold(database, page, HeldFor.CLOSING)
+    if held_until is None:
         return False
     is_closed = _close(database, provider, page)
-    _let_go(database, page)
+    _let_go(database, page, held_until)
     return is_closed
 
 
@@ -108,14 +111,14 @@ def _close(database: Database, provider: Provider, page: Page) -> bool:
     return True
 
 
-def _hold(database: Database, page: Page) -> bool:
+def _hold(database: Database, page: Page, held_for: HeldFor) -> datetime | None:
     with database.write() as session:
-        return links.hold_page(session, page.key, clock.now())
+        return links.hold_page(session, page.key, held_for, clock.now())
 
 
-def _let_go(database: Database, page: Page) -> None:
+def _let_go(database: Database, page: Page, held_until: datetime) -> None:
     with database.write() as session:
-        links.let_page_go(session, page.key)
+        links.let_page_go(session, page.key, held_until)
 
 
 def revoke(provider: Provider, hosted_id: str) -> None:

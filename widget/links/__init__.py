@@ -20,6 +20,7 @@ from widget.links.link import (
 )
 from widget.links.page import (
     BeingPaid,
+    HeldFor,
     claim_looks,
     finish_paying,
     hold_page,
@@ -44,6 +45,7 @@ from widget.links.taker import own_page, provider_for, takes_links
 __all__ = [
     "WITHDRAWN",
     "BeingPaid",
+    "HeldFor",
     "PaymentLink",
     "Purpose",
     "by_key",

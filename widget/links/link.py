@@ -62,7 +62,8 @@ class PaymentLink(Base):
     # page was paid, or it was closed and the provider has said afterwards that nothing was taken.
     look_at: Mapped[Instant | None]
     looks: Mapped[int] = mapped_column(default=0, server_default="0")
-    # Until when one of us is taking the money that was approved on its page, or is closing it: never both at once.
+    # For what one of us has its page, and until when: to take the money that was approved there, or to close it.
+    held_for: Mapped[Key | None]
     held_until: Mapped[Instant | None]
     # When an agent has said, from what the provider shows them, that this page took nothing and never will.
     released_at: Mapped[Instant | None]

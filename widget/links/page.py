@@ -2,6 +2,7 @@
 
 import hashlib
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -30,7 +31,7 @@ MONEY_KEEPS_ORDER = timedelta(days=30)
 _KEY_CHARS = 200
 
 
-# For so long one of us alone takes what was approved on a page, or closes it. Every request is over much sooner, and
+# For so long a page is kept for who takes what was approved on it, or closes it. Every request is over much sooner, and
 # what was still on its way to the provider when we were killed has arrived.
 PAGE_HELD_FOR = timedelta(minutes=1)
 
@@ -105,15 +106,27 @@ def nothing_moved(link: PaymentLink, order: Order, now: datetime, *, is_final: b
         order.paying_until = min(order.paying_until, now + PAGE_KEEPS_ORDER)
 
 
-def hold_page(session: Session, key: str, now: datetime) -> bool:
-    """Have this link's page to oneself, to take what was approved on it or to close it. False while somebody has it."""
-    free = sa.or_(PaymentLink.held_until.is_(None), PaymentLink.held_until <= now)
-    held = sa.update(PaymentLink).where(PaymentLink.key == key, free).values(held_until=now + PAGE_HELD_FOR)
-    return session.execute(held.returning(PaymentLink.id)).first() is not None
+class HeldFor(StrEnum):
+    TAKING = "taking"
+    CLOSING = "closing"
 
 
-def let_page_go(session: Session, key: str) -> None:
-    session.execute(sa.update(PaymentLink).where(PaymentLink.key == key).values(held_until=None))
+def hold_page(session: Session, key: str, held_for: HeldFor, now: datetime) -> datetime | None:
+    """Have this link's page to take what was approved on it, or to close it: until when, or None.
+
+    None while somebody does the other. Two may do the same, as each request may be repeated.
+    """
+    is_over = sa.or_(PaymentLink.held_until.is_(None), PaymentLink.held_until <= now)
+    free = sa.or_(is_over, PaymentLink.held_for == held_for.value)
+    values = {"held_for": held_for.value, "held_until": now + PAGE_HELD_FOR}
+    held = sa.update(PaymentLink).where(PaymentLink.key == key, free).values(**values).returning(PaymentLink.held_until)
+    return session.scalar(held)
+
+
+def let_page_go(session: Session, key: str, held_until: datetime) -> None:
+    """Unless somebody has taken hold of it later."""
+    held = sa.update(PaymentLink).where(PaymentLink.key == key, PaymentLink.held_until == held_until)
+    session.execute(held.values(held_until=None))
 
 
 def let_go(link: PaymentLink, order: Order) -> None:

@@ -184,7 +184,7 @@ def _about_rest(told: Told) -> Iterator[Said]:
     elif told.truth.state is ChargeState.CHARGED and told.is_leg_refused:
         yield told.why or Said(N_("The payment of the rest was refused."))
     elif told.truth.state is ChargeState.CHARGED and told.is_leg_over:
-        yield Said(N_("No money was taken for the rest."))
+        yield told.why or Said(N_("No money was taken for the rest."))
     else:
         yield Said(N_("We do not know yet about the rest."))
     if told.rest:
