@@ -106,31 +106,34 @@ def test_a_link_pays_the_order_once(
         assert [(each.source, each.payment, each.amount) for each in told] == [("link", "pay_pl_1", 124900)]
 
 
-def test_a_page_that_outlived_its_link_is_asked_before_anything_is_said(
-    app: Flask, client: FlaskClient, link: str, provider: FakeProvider, database: Database, clock: Clock
-) -> None:
+@pytest.fixture
+def outlived(app: Flask, client: FlaskClient, link: str, database: Database, clock: Clock) -> tuple[str, str]:
+    """The addresses of a link that has expired, and of its provider's page, which is still open."""
     page = address(app, link)
-    onward = client.post(page)
+    hosted = client.post(page).location
     with database.write() as session:
         links.by_key(session, link).expires_at = clock.now
     clock.forward(timedelta(seconds=1))
-    provider.answer(onward.location, "pay")
+    return page, hosted
+
+
+def test_a_page_that_outlived_its_link_is_asked_before_anything_is_said(
+    client: FlaskClient, outlived: tuple[str, str], provider: FakeProvider
+) -> None:
+    page, hosted = outlived
+    provider.answer(hosted, "pay")
     opened = client.get(page)
     assert (opened.status_code, heading(opened)) == (200, "We are asking whether your payment went through")
     assert heading(client.post(f"{page}/back")) == "Paid. Thank you"
 
 
-def test_a_page_that_outlived_its_link_and_took_nothing_is_over(
-    app: Flask, client: FlaskClient, link: str, provider: FakeProvider, database: Database, clock: Clock
+def test_a_page_that_outlived_its_link_and_took_nothing_is_closed(
+    client: FlaskClient, outlived: tuple[str, str], provider: FakeProvider
 ) -> None:
-    page = address(app, link)
-    onward = client.post(page)
-    with database.write() as session:
-        links.by_key(session, link).expires_at = clock.now
-    clock.forward(timedelta(seconds=1))
+    page, hosted = outlived
     client.get(page)
     assert "expired" in client.post(f"{page}/back").text
-    assert not provider.answer(onward.location, "pay")
+    assert not provider.answer(hosted, "pay")
 
 
 def test_pressing_twice_and_two_tabs_lead_to_the_same_page(
