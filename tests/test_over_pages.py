@@ -149,22 +149,40 @@ def test_no_money_is_taken_on_a_page_that_is_being_closed(
     fakes["demo"].TAKES_BY_LOOKING = True
     fakes["demo"].page = Answer(ChargeState.CHARGED, ZAR, "page_1")
     with database.write() as session:
-        held_until = links.hold_page(session, link, HeldFor.CLOSING, clock.now)
-    assert held_until is not None
+        hold = links.hold_page(session, link, HeldFor.CLOSING, clock.now)
+    assert hold is not None
     assert cashier.look(database, PACE, link).step is Step.WAIT
 
     with database.write() as session:
-        links.let_page_go(session, link, held_until)
+        links.let_page_go(session, link, hold)
     assert cashier.look(database, PACE, link).step is Step.DONE
 
 
-def test_who_takes_hold_of_a_page_later_keeps_it(database: Database, clock: Clock, link: str) -> None:
+@pytest.mark.parametrize("is_first_done", [True, False])
+def test_of_two_who_take_the_money_neither_lets_the_page_go_before_the_other(
+    database: Database, clock: Clock, link: str, is_first_done: bool
+) -> None:
     with database.write() as session:
         first = links.hold_page(session, link, HeldFor.TAKING, clock.now)
-        assert links.hold_page(session, link, HeldFor.TAKING, clock.now + timedelta(seconds=1))
+        second = links.hold_page(session, link, HeldFor.TAKING, clock.now + timedelta(seconds=1))
         assert first is not None
-        links.let_page_go(session, link, first)
+        assert second is not None
+        links.let_page_go(session, link, first if is_first_done else second)
         assert links.hold_page(session, link, HeldFor.CLOSING, clock.now + timedelta(seconds=2)) is None
+
+
+def test_a_look_that_found_the_page_being_closed_does_not_keep_the_order_afterwards(
+    database: Database, clock: Clock, fakes: dict[str, Fake], link: str
+) -> None:
+    fakes["demo"].TAKES_BY_LOOKING = True
+    with database.write() as session:
+        links.hold_page(session, link, HeldFor.CLOSING, clock.now)
+        links.by_key(session, link).look_at = None
+
+    assert cashier.look(database, PACE, link).step is Step.WAIT
+    with database.read() as session:
+        until = session.scalars(sa.select(Order)).one().paying_until
+        assert until is None or until < clock.now + timedelta(hours=1)
 
 
 def test_who_was_killed_while_taking_money_keeps_the_page_for_a_minute(

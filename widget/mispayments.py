@@ -116,6 +116,24 @@ def given_back(session: Session, order: Order, payment: Payment, now: datetime) 
             tickets.move(session, ticket, Status.RESOLVED, now, because="one payment was given back")
 
 
+def taken_again(session: Session, order: Order, payment: Payment, now: datetime) -> None:
+    """A refund has failed: of one payment too many somebody has to make it again, and the customer hears of it.
+
+    Their ticket may have been resolved by the refund, and its e-mail taken back.
+    """
+    balance = ledger.balance(session, order)
+    if not balance.superfluous:
+        return
+    words = f"The refund of payment {payment.payment} of {_said(_worth(payment))} has failed. {_refund_step(balance)}"
+    numbers = sa.select(Order.id).filter_by(shop_id=order.shop_id, reference=order.reference)
+    for ticket in session.scalars(sa.select(Ticket).where(Ticket.order_id.in_(numbers))):
+        if ticket.topic == Topic.PAID_TWICE and tickets.note_once(session, ticket, words, now):
+            _reopen(session, ticket, now, because="the refund has failed")
+            if ticket.email:
+                about = f"refund-failed:{payment.id}"
+                followups.owe(session, ticket, Kind.PAID_TWICE, due_at=now, now=now, about=about)
+
+
 def _is_paid_twice(session: Session, ticket: Ticket) -> bool:
     order = tickets.order_of(session, ticket)
     return order is not None and bool(ledger.balance(session, order).superfluous)
@@ -196,9 +214,9 @@ def _paid_too_little(session: Session, shop: Shop, order: Order, balance: Balanc
     hooks.owe(session, shop, Event.WRONG_AMOUNT, f"{order.id}:{taken.currency}:{taken.minor}", data, now)
 
 
-def _reopen(session: Session, ticket: Ticket, now: datetime) -> None:
+def _reopen(session: Session, ticket: Ticket, now: datetime, because: str = "another payment came in") -> None:
     if Status(ticket.status).is_done:
-        tickets.move(session, ticket, Status.OPEN, now, because="another payment came in")
+        tickets.move(session, ticket, Status.OPEN, now, because=because)
 
 
 def _check_step(balance: Balance) -> str:

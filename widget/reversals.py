@@ -26,7 +26,9 @@ def note(session: Session, order: Order, answer: Answer, provider: str, put_at: 
     heard = provider_events.heard(session, order.shop_id, None, *known)
     for payment, rows in known.items():
         if payment in charged:
-            _stand(rows, put_at)
+            if _stand(rows, put_at):
+                session.flush()
+                mispayments.taken_again(session, order, rows[0], put_at)
         elif _is_given_back(payment, rows, answer, heard) and all(each.reversed_at is None for each in rows):
             for each in rows:
                 each.reversed_at = put_at
@@ -39,10 +41,12 @@ def _charged(answer: Answer) -> set[str]:
     return listed | ({answer.payment} if answer.payment and answer.state is ChargeState.CHARGED else set())
 
 
-def _stand(rows: Collection[Payment], put_at: datetime) -> None:
-    for each in rows:
-        if each.reversed_at is not None and each.reversed_at < put_at:
-            each.reversed_at = None
+def _stand(rows: Collection[Payment], put_at: datetime) -> bool:
+    """Whether it had been given back, as far as we knew, and counts again."""
+    found = [each for each in rows if each.reversed_at is not None and each.reversed_at < put_at]
+    for each in found:
+        each.reversed_at = None
+    return bool(found)
 
 
 def _is_given_back(payment: str, rows: Collection[Payment], answer: Answer, heard: Collection[Happened]) -> bool:

@@ -2,8 +2,9 @@
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 import sqlalchemy as sa
@@ -122,25 +123,48 @@ def is_of_transfer(telling: Payment) -> bool:
     return is_named and telling.source == Source.SHOP
 
 
+@dataclass
+class _Bookings:
+    """The bookings of transfers that were told of so far, for an order that comes to `due`."""
+
+    due: Money
+    told: set[tuple[object, ...]] = field(default_factory=set)
+    sums: Counter[str] = field(default_factory=Counter)
+    # How many of a transfer's bookings of one amount were told with the bank's id, or without, in one way only.
+    alone: Counter[tuple[object, ...]] = field(default_factory=Counter)
+
+    def add(self, telling: Payment) -> bool:
+        """Whether this is another booking than those before it."""
+        name = name_of(telling.payment or "")
+        has_id, figure = telling.payment != name, (name, telling.amount, telling.currency)
+        booking, is_beyond = (telling.payment, *figure), self.sums[name] + telling.amount > self.due.minor
+        is_again = booking in self.told and (has_id or is_beyond)
+        self.told.add(booking)
+        if is_again:
+            return False
+        if is_beyond and self.alone[(*figure, not has_id)] > 0:
+            self.alone[(*figure, not has_id)] -= 1
+            return False
+        self.alone[(*figure, has_id)] += 1
+        self.sums[name] += telling.amount
+        return True
+
+
 def counted(told: Sequence[Payment], due: Money) -> list[Payment]:
     """The tellings that count, in their order: none of a payment that was given back in full, whoever tells of it.
 
     Of a transfer, what an agent typed stands until the shop's server tells what the bank has booked. One booking counts
     once, however often it is told. Equal amounts without the bank's id are parts as long as the order is worth them
-    together; beyond that they are one that was told again.
+    together; beyond that they are one that was told again, and so are two of which one bears the bank's id.
     """
     by_bank = {name_of(each.payment or "") for each in told if is_of_transfer(each) and not is_typed(each)}
-    found, bookings, sums = list[Payment](), set[tuple[object, ...]](), dict[str, int]()
     gone = {each.payment for each in told if each.reversed_at is not None}
+    found, bookings = list[Payment](), _Bookings(due)
     for each in (row for row in told if row.payment not in gone):
         if is_of_transfer(each):
-            name, booking = name_of(each.payment or ""), (each.payment, each.amount, each.currency)
-            is_sure = each.payment != name
-            is_again = booking in bookings and (is_sure or sums[name] + each.amount > due.minor)
-            if is_again or (is_typed(each) and name in by_bank):
+            is_replaced = is_typed(each) and name_of(each.payment or "") in by_bank
+            if is_replaced or not bookings.add(each):
                 continue
-            bookings.add(booking)
-            sums[name] = sums.get(name, 0) + each.amount
         found.append(each)
     return found
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import structlog
@@ -10,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from widget import clock, links
 from widget.database import Database
-from widget.links import HeldFor, PaymentLink
+from widget.links import HeldFor, PageHold, PaymentLink
 from widget.orders import Order
 from widget.providers import Answer, ChargeState, Provider, ProviderDown, ProviderRefused, adapter_for
 from widget.shops import Shop
@@ -69,12 +68,12 @@ def _take(database: Database, provider: Provider, page: Page) -> Answer:
 
     Without an answer it stays held for a while: the request may still be on its way.
     """
-    held_until = _hold(database, page, HeldFor.TAKING)
-    if held_until is None:
+    hold = _hold(database, page, HeldFor.TAKING)
+    if hold is None:
         return _BUSY
     answer = provider.link_state(page.hosted_id)
     if answer.state is not ChargeState.UNKNOWN:
-        _let_go(database, page, held_until)
+        _let_go(database, page, hold)
     return answer
 
 
@@ -91,11 +90,11 @@ def close(database: Database, page: Page) -> bool:
         return False
     if not provider.TAKES_BY_LOOKING:
         return _close(database, provider, page)
-    held_until = _hold(database, page, HeldFor.CLOSING)
-    if held_until is None:
+    hold = _hold(database, page, HeldFor.CLOSING)
+    if hold is None:
         return False
     is_closed = _close(database, provider, page)
-    _let_go(database, page, held_until)
+    _let_go(database, page, hold)
     return is_closed
 
 
@@ -111,14 +110,14 @@ def _close(database: Database, provider: Provider, page: Page) -> bool:
     return True
 
 
-def _hold(database: Database, page: Page, held_for: HeldFor) -> datetime | None:
+def _hold(database: Database, page: Page, held_for: HeldFor) -> PageHold | None:
     with database.write() as session:
         return links.hold_page(session, page.key, held_for, clock.now())
 
 
-def _let_go(database: Database, page: Page, held_until: datetime) -> None:
+def _let_go(database: Database, page: Page, hold: PageHold) -> None:
     with database.write() as session:
-        links.let_page_go(session, page.key, held_until)
+        links.let_page_go(session, page.key, hold)
 
 
 def revoke(provider: Provider, hosted_id: str) -> None:

@@ -78,6 +78,9 @@ def _conclude(session: Session, link: PaymentLink, order: Order, answer: Answer,
 def _keep(session: Session, link: PaymentLink, order: Order, answer: Answer, now: datetime) -> None:
     """Money may have moved: nothing else may take any. Where nobody can say for long, that is for agents to look up."""
     is_silent = answer.state is ChargeState.UNKNOWN
+    if is_silent and not link.may_have_taken:
+        # Meanwhile the page was closed, and its provider has said that nothing was taken.
+        return
     if is_silent and (links.is_given_up(link, now) or link.released_at is not None):
         links.nothing_moved(link, order, now, is_final=links.is_given_up(link, now))
         return

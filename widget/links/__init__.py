@@ -21,6 +21,7 @@ from widget.links.link import (
 from widget.links.page import (
     BeingPaid,
     HeldFor,
+    PageHold,
     claim_looks,
     finish_paying,
     hold_page,
@@ -46,6 +47,7 @@ __all__ = [
     "WITHDRAWN",
     "BeingPaid",
     "HeldFor",
+    "PageHold",
     "PaymentLink",
     "Purpose",
     "by_key",

@@ -159,11 +159,12 @@ def has_completed(session: Session, order: Order) -> bool:
     """Whether links took what was missing, so that the order is paid by several payments together.
 
     What a first leg took is not known everywhere, so a rest is believed; unless the order has come to another amount
-    since. A difference is added to what others have told of.
+    since, or something was given back of it. A difference is added to what others have told of.
     """
     paid = sa.select(PaymentLink).filter_by(order_id=order.id, currency=order.currency)
     done = session.scalars(paid.where(PaymentLink.paid_at.is_not(None))).all()
-    if any(each.purpose == Purpose.REST and each.of_amount in {order.amount, None} for each in done):
+    is_rest_paid = any(each.purpose == Purpose.REST and each.of_amount in {order.amount, None} for each in done)
+    if is_rest_paid and not any(each.reversed_at for each in ledger.of(session, order)):
         return True
     differences = [each.amount for each in done if each.purpose == Purpose.DIFFERENCE]
     return bool(differences) and ledger.told_beside_links(session, order) + sum(differences) >= order.amount

@@ -1,6 +1,7 @@
 """The provider's page of a payment link: the order is kept for it while it may take money, and it is looked at."""
 
 import hashlib
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -111,22 +112,32 @@ class HeldFor(StrEnum):
     CLOSING = "closing"
 
 
-def hold_page(session: Session, key: str, held_for: HeldFor, now: datetime) -> datetime | None:
-    """Have this link's page to take what was approved on it, or to close it: until when, or None.
+@dataclass(frozen=True, slots=True)
+class PageHold:
+    """`is_shared`: another was at the same at its begin, and may be at it still. Such a hold ends by its time only."""
 
-    None while somebody does the other. Two may do the same, as each request may be repeated.
+    until: datetime
+    is_shared: bool
+
+
+def hold_page(session: Session, key: str, held_for: HeldFor, now: datetime) -> PageHold | None:
+    """Have this link's page to take what was approved on it, or to close it. None while somebody does the other.
+
+    Two may do the same, as each request may be repeated.
     """
-    is_over = sa.or_(PaymentLink.held_until.is_(None), PaymentLink.held_until <= now)
-    free = sa.or_(is_over, PaymentLink.held_for == held_for.value)
-    values = {"held_for": held_for.value, "held_until": now + PAGE_HELD_FOR}
-    held = sa.update(PaymentLink).where(PaymentLink.key == key, free).values(**values).returning(PaymentLink.held_until)
-    return session.scalar(held)
+    link = session.scalars(sa.select(PaymentLink).filter_by(key=key).with_for_update()).one()
+    is_held = link.held_until is not None and link.held_until > now
+    if is_held and link.held_for != held_for:
+        return None
+    link.held_for, link.held_until = held_for.value, now + PAGE_HELD_FOR
+    return PageHold(link.held_until, is_held)
 
 
-def let_page_go(session: Session, key: str, held_until: datetime) -> None:
-    """Unless somebody has taken hold of it later."""
-    held = sa.update(PaymentLink).where(PaymentLink.key == key, PaymentLink.held_until == held_until)
-    session.execute(held.values(held_until=None))
+def let_page_go(session: Session, key: str, hold: PageHold) -> None:
+    """Unless another has the same hold, or has taken one since."""
+    if not hold.is_shared:
+        held = sa.update(PaymentLink).where(PaymentLink.key == key, PaymentLink.held_until == hold.until)
+        session.execute(held.values(held_until=None))
 
 
 def let_go(link: PaymentLink, order: Order) -> None:

@@ -93,8 +93,9 @@ class Mollie:
         best = furthest(self._answer(each, question.order) for each in found if each is not None and each not in strays)
         if silent is not None and (best is None or best.state not in {ChargeState.CHARGED, ChargeState.HELD}):
             raise silent
+        asked = frozenset(name for name in payments if payments[name] and payments[name] not in strays)
         if best is not None and best.state is not ChargeState.NOT_CHARGED:
-            return best
+            return replace(best, asked=asked)
         is_missed = any(payments.get(each) is None for each in question.named)
         is_of_order = listed.reaches_back and not is_missed and self._is_marked(found, question.order, listed)
         if best is None:
@@ -105,7 +106,7 @@ class Mollie:
         return replace(
             best,
             is_of_order=is_of_order,
-            asked=frozenset(name for name in payments if payments[name] and payments[name] not in strays),
+            asked=asked,
         )
 
     def link(self, bill: Bill) -> Hosted:

@@ -82,7 +82,10 @@ def happened_of(payment: dict[str, Any], order: str | None, now: datetime) -> Ha
         state=answer.state,
         status=answer.status,
         code=answer.code,
-        money=answer.money,
+        # Of a refund, what was given back.
+        money=Money(refunded, answer.money.currency)
+        if refunded and answer.money and not charged_back
+        else answer.money,
         detail=answer.detail,
     )
 

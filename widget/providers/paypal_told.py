@@ -118,7 +118,9 @@ def happened_of(event: dict[str, Any], field: str | None, now: datetime) -> Happ
     if kind in {"PAYMENT.CAPTURE.REFUNDED", "PAYMENT.CAPTURE.REVERSED"} or kind.startswith("PAYMENT.REFUND."):
         captured = next((word(each, "href") for each in parts(resource, "links") if each.get("rel") == "up"), None)
         payment = captured.rstrip("/").rsplit("/", 1)[-1] if captured else None
-        return replace(happened, kind="refund", payment=payment, money=_money(resource))
+        # A refund that waits or has failed has given nothing back.
+        money = _money(resource) if kind.startswith("PAYMENT.CAPTURE.") else None
+        return replace(happened, kind="refund", payment=payment, money=money)
     if kind in {"CHECKOUT.ORDER.APPROVED", "CHECKOUT.PAYMENT-APPROVAL.REVERSED"}:
         payment = word(resource, "order_id") or word(resource, "id")
         return replace(happened, kind="link", order=order_of(resource, field), payment=payment)

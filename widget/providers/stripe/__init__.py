@@ -66,7 +66,8 @@ class Stripe:
         if self._is_marked(known, question.order):
             known = {name: each for name, each in known.items() if not self._is_stray(each, question)}
         if any(shapes.state_of(each) is not ChargeState.NOT_CHARGED for each in known.values()):
-            return self._furthest(known, question.order)
+            asked = frozenset(name for name, intent in found.items() if intent in known)
+            return replace(self._furthest(known, question.order), asked=asked)
         missed = [each for each in question.named if each.startswith(_ASKED_BY_ID) and each not in found]
         marks, shows = self._marks_orders or self._is_marked(known, question.order), not missed
         recent, is_complete, is_all = self._recent(question.since if shows and not marks else None)
