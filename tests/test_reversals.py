@@ -11,7 +11,19 @@ from tests.cast import PACE, Cast, key
 from tests.conftest import Clock
 from tests.providers.fake_stripe import FakeStripe
 from tests.providers.fake_stripe import charge as charge_of
-from widget import attempts, cashier, certainty, enquiry, followups, ledger, payments, reversals, tickets
+from widget import (
+    attempts,
+    cashier,
+    certainty,
+    enquiry,
+    followups,
+    ledger,
+    links,
+    payments,
+    reversals,
+    tellings,
+    tickets,
+)
 from widget.attempts import Attempt, AttemptContext, Stage
 from widget.database import Database
 from widget.followups import FollowUp, Kind
@@ -74,6 +86,45 @@ def test_a_leg_that_was_given_back_is_not_paid(database: Database, clock: Clock)
 
         assert legs == []
         assert cast.order().paid_at is None
+
+
+def test_the_rest_alone_pays_no_order_whose_first_part_was_given_back(database: Database, clock: Clock) -> None:
+    with database.write() as session:
+        cast = Cast(session, profile=PROFILE)
+        leg(cast, clock, 1, "pi_1", Stage.PAID)
+        second = leg(cast, clock, 2, "pi_2", Stage.FAILED)
+        take(cast, clock, "pi_1", PART)
+        link = links.link_for(session, cast.shop, second, cast.order(), clock.now, links.Purpose.REST, REST)
+        say(cast, clock, GONE)
+        links.finish_paying(link, cast.order(), "pi_3", clock.now)
+        take(cast, clock, "pi_3", REST, Source.LINK)
+        assert cast.order().paid_at is None
+
+
+@pytest.mark.parametrize("bookings", [("b1", None), (None, "b1"), ("b1", "b1"), (None, None)])
+def test_a_transfer_told_with_and_without_the_banks_id_is_one(
+    database: Database, clock: Clock, bookings: tuple[str | None, ...]
+) -> None:
+    with database.write() as session:
+        cast = Cast(session, profile=PROFILE)
+        cast.attempt()
+        for number, booking in enumerate(bookings):
+            name = tellings.transfer_name("1234567890", booking)
+            told = Told(f"shop:{number}", Source.SHOP, WHOLE, "bank_transfer", name, "bank_transfer")
+            payments.record(session, cast.shop, cast.order(), told, PACE, clock.now)
+        assert ledger.balance(session, cast.order()).amount == WHOLE.minor
+        assert session.scalars(sa.select(Ticket)).all() == []
+
+
+def test_two_bookings_with_the_banks_ids_are_two_beside_one_without(database: Database, clock: Clock) -> None:
+    with database.write() as session:
+        cast = Cast(session, profile=PROFILE)
+        cast.attempt()
+        for number, booking in enumerate((None, "b1", "b2")):
+            name = tellings.transfer_name("1234567890", booking)
+            told = Told(f"shop:{number}", Source.SHOP, WHOLE, "bank_transfer", name, "bank_transfer")
+            payments.record(session, cast.shop, cast.order(), told, PACE, clock.now)
+        assert ledger.balance(session, cast.order()).amount == 2 * WHOLE.minor
 
 
 @pytest.mark.parametrize(
