@@ -348,7 +348,8 @@ def outcome(session: Session, cast: Cast, answer: Answer, facts: dict[str, str] 
     attempt.facts = facts or {}
     watches.start(session, attempt, clock.now())
     charges.record(session, attempt, answer, clock.now())
-    casework.charge_known(session, attempt, answer.state, clock.now(), is_told=False)
+    watch = watches.of(session, attempt.id)
+    casework.charge_known(session, attempt, watch, answer.state, clock.now(), is_told=False)
     return letters.compose(session, session.scalars(sa.select(FollowUp)).one(), ADDRESSES, clock.now())
 
 

@@ -15,7 +15,7 @@ from widget.orders import Order
 from widget.providers import ChargeState
 from widget.shops import Shop
 from widget.tickets import Author, Message, Status, Ticket, Topic
-from widget.watches import About
+from widget.watches import About, Watch
 
 _NOT_KNOWN = N_(
     "We have asked the payment provider for a day, and it has not said whether you were charged. "
@@ -151,14 +151,16 @@ def settle(session: Session, shop: Shop, ticket: Ticket, pace: Pace, now: dateti
     followups.bring_forward(session, ticket, Kind.RATING, due_at)
 
 
-def charge_known(session: Session, attempt: Attempt, state: ChargeState, now: datetime, *, is_told: bool) -> None:
-    """What a watch was asking for is known. Unless somebody tells the customer on a page, an e-mail is owed.
+def charge_known(
+    session: Session, attempt: Attempt, watch: Watch | None, state: ChargeState, now: datetime, *, is_told: bool
+) -> None:
+    """What the attempt's watch, if it has one, was asking for is known. The caller holds the watch.
 
-    Not of a watch that wants to know something else of the order.
+    Unless somebody tells the customer on a page, an e-mail is owed. Not of a watch that wants to know something else
+    of the order.
 
     Who has just looked gets a moment to see it on the page, which keeps asking.
     """
-    watch = watches.of(session, attempt.id, is_to_be_changed=True)
     if watch is None or watch.ended_at is not None or watch.about != About.CHARGE:
         return
     watches.end(watch, state.value, now)

@@ -105,9 +105,9 @@ def last_word(session: Session, attempt: Attempt, order: Order | None, now: date
     return Tries(session, attempt, order, now).last_word
 
 
-def state_of_try(session: Session, attempt: Attempt, order: Order | None, now: datetime) -> ChargeState:
+def state_of_try(tries: Tries) -> ChargeState:
     """The same as `certain_state`, whatever else was taken for the order: by a transfer, for instance."""
-    return _state_of_try(Tries(session, attempt, order, now))
+    return ChargeState.UNKNOWN if tries.is_being_paid else tries.last_word
 
 
 def may_pay_whole(session: Session, attempt: Attempt, order: Order | None, now: datetime) -> bool:
@@ -151,14 +151,10 @@ def _receipt(attempt: Attempt, order: Order | None, payment: str | None) -> str 
 
 
 def _certain(tries: Tries, balance: Balance | None = None) -> ChargeState:
-    state = _state_of_try(tries)
+    state = state_of_try(tries)
     if state is ChargeState.NOT_CHARGED and (_is_begun(tries, balance) or _is_begun_by_kin(tries)):
         return ChargeState.UNKNOWN
     return state
-
-
-def _state_of_try(tries: Tries) -> ChargeState:
-    return ChargeState.UNKNOWN if tries.is_being_paid else tries.last_word
 
 
 def _state_with(tries: Tries, balance: Balance | None) -> ChargeState:
@@ -166,7 +162,7 @@ def _state_with(tries: Tries, balance: Balance | None) -> ChargeState:
     state = _certain(tries, balance)
     if state is not ChargeState.UNKNOWN or balance is None or balance.missing is None:
         return state
-    is_only_short = _state_of_try(tries) is ChargeState.NOT_CHARGED
+    is_only_short = state_of_try(tries) is ChargeState.NOT_CHARGED
     is_whole = not tries.attempt.is_part and not tries.is_split
     return ChargeState.CHARGED if is_only_short and is_whole else state
 

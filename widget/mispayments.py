@@ -8,7 +8,6 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from widget import attempts, followups, hooks, ledger, tellings, tickets, watches
-from widget.attempts import Attempt
 from widget.followups import Kind
 from widget.hooks import Event
 from widget.ledger import Balance, Payment, Taken, Told
@@ -17,7 +16,7 @@ from widget.orders import Order
 from widget.providers import ChargeState
 from widget.shops import Shop
 from widget.tickets import Status, Ticket, Topic
-from widget.watches import About
+from widget.watches import About, Watch
 
 
 def look_for(session: Session, shop: Shop, order: Order, told: Told, now: datetime) -> None:
@@ -80,10 +79,9 @@ def paid_once(session: Session, order: Order, payment: str, names: Sequence[str]
     tickets.move(session, ticket, Status.RESOLVED, now, because=because)
 
 
-def end_doubt(session: Session, attempt: Attempt, order: Order, now: datetime) -> None:
-    """End the watch that asks whether two names are two payments, once that is decided."""
-    watch = watches.of(session, attempt.id, is_to_be_changed=True)
-    if watch is not None and watch.ended_at is None and watch.about == About.TWICE and not doubted(session, order):
+def end_doubt(session: Session, watch: Watch, order: Order, now: datetime) -> None:
+    """End the watch, held by the caller, that asks whether two names are two payments, once that is decided."""
+    if watch.ended_at is None and watch.about == About.TWICE and not doubted(session, order):
         watches.end(watch, ChargeState.CHARGED.value, now)
 
 

@@ -19,6 +19,7 @@ from widget import (
     signals,
     tickets,
     transfers,
+    watches,
 )
 from widget.attempts import Attempt, Stage
 from widget.audit import AuditRow
@@ -170,7 +171,8 @@ def _settle(session: Session, shop: Shop, order: Order, told: Told, pace: Pace, 
     offers.credit(session, order, now)
     for attempt in session.scalars(sa.select(Attempt).filter_by(order_id=order.id)):
         is_told = told.source in _SEEN_BY_CUSTOMER
-        casework.charge_known(session, attempt, ChargeState.CHARGED, now, is_told=is_told)
+        watch = watches.of(session, attempt.id, is_to_be_changed=True)
+        casework.charge_known(session, attempt, watch, ChargeState.CHARGED, now, is_told=is_told)
         if attempt.stage != Stage.PAID:
             attempts.settle(attempt)
             pulses.end(session, shop.id, attempt.key)

@@ -29,14 +29,12 @@ _RENUMBER = (
 )
 
 
-def fill(url: str, attempts: int) -> None:
-    """Fill a migrated, empty PostgreSQL database, and tell its planner."""
-    database = Database(url)
+def fill(url: str, attempts: int, provider: str) -> None:
+    """Fill a migrated, empty PostgreSQL database, and tell its planner. `provider` is where the shops' demo one is."""
+    database, profile, opened_at = Database(url), _profile(provider), clock.now() - timedelta(days=90)
     with database.write() as session:
         for number in range(SHOPS):
-            shops.add(
-                session, site=site(number), name="Crowd", profile=_profile(), now=clock.now() - timedelta(days=90)
-            )
+            shops.add(session, site=site(number), name="Crowd", profile=profile, now=opened_at)
     database.dispose()
     values = {"attempts": attempts, "shops": SHOPS, "methods": list(_METHODS), "facts": _FACTS, "agent": _AGENT}
     address = sa.make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
@@ -58,14 +56,14 @@ def _statements() -> list[str]:
     return [each for each in text.split(";\n") if each.strip()]
 
 
-def _profile() -> Profile:
+def _profile(provider: str) -> Profile:
     """A shop that offers every way out."""
     return Profile(
         allowed_origins=(ORIGIN,),
         checkout_url=ORIGIN + "/checkout/{order}?method={method}",
         methods=tuple(Method(id=name, label=name.replace("_", " ").title()) for name in _METHODS),
         contacts=(Contact(kind="phone", label="Call us", value="+27 21 555 0100"),),
-        providers={"demo": {"url": ORIGIN + "/provider"}},
+        providers={"demo": {"url": provider}},
         bank_accounts=(EpcAccount(scheme="epc", holder="Karoo", iban="DE89370400440532013000"),),
         calls_back=True,
     )

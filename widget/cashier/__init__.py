@@ -248,7 +248,8 @@ def _close_all(database: Database, pace: Pace, attempt_id: int, besides: str = "
     `besides` the page of this link, as long as it is open. False when one cannot be closed, or money may have moved.
     """
     with database.read() as session:
-        now, mine = clock.now(), links.open_pages(session, session.get_one(Attempt, attempt_id))
+        attempt, _shop, _order = attempts.with_shop_and_order(session, attempt_id)
+        now, mine = clock.now(), links.open_pages(session, attempt)
         open_links = [each for each in mine if each.key != besides or not each.is_open_at_provider(now)]
         found = [page for each in open_links if (page := pages.page_of(session, each)) is not None]
     return all(pages.close(database, page) and look(database, pace, page.key).step in _NOTHING_MOVED for page in found)

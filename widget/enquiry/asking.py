@@ -15,6 +15,7 @@ from widget.enquiry import doubt, subject
 from widget.enquiry.keeping import Heard, Known, keep, keep_of_order, known, mark
 from widget.orders import Order
 from widget.providers import ChargeState
+from widget.tries import Tries
 
 log = structlog.get_logger()
 
@@ -89,20 +90,20 @@ def _ask_one(
     database: Database, pace: Pace, attempt_id: int, *, fresh: bool, is_looked_at: bool, is_first: bool = False
 ) -> Known:
     with database.write() as session:
-        attempt = attempts.by_id(session, attempt_id)
+        attempt, _shop, _order = attempts.with_shop_and_order(session, attempt_id)
         # What the page has told but nobody has looked at yet: Pay may have been pressed a moment ago.
         digest.digest_attempt(session, attempt.key, pace, clock.now())
-        charge = charges.latest(session, attempt_id)
-        order = attempts.order_of(session, attempt)
-        if not fresh and charges.is_fresh(charge, order, clock.now()):
+        tries = Tries(session, attempt, attempts.order_of(session, attempt), clock.now())
+        if not fresh and charges.is_fresh(tries.charge, tries.order, tries.now):
             if is_looked_at:
                 watches.looked(session, attempt_id, clock.now())
-            return known(session, attempt, order, charge)
-        asked, put_at, before = subject.of_attempt(session, attempt), clock.now(), mark(charge)
+            return known(tries)
+        asked, put_at, before = subject.of_attempt(session, attempt), clock.now(), mark(tries.charge)
     answer = asked.ask()
     heard = Heard(answer, asked.ask_one_by_one(), put_at, before, is_looked_at=is_looked_at, is_first=is_first)
     with database.write() as session:
-        return keep(session, attempts.by_id(session, attempt_id), asked, heard, pace)
+        attempt, _shop, _order = attempts.with_shop_and_order(session, attempt_id)
+        return keep(session, attempt, asked, heard, pace)
 
 
 def _ask_of_order(database: Database, pace: Pace, order_id: int) -> None:

@@ -16,18 +16,19 @@ from widget.watches import About, Watch
 log = structlog.get_logger()
 
 
-def watch(session: Session, attempt: Attempt, order: Order | None, *, is_told: bool) -> None:
+def watch(tries: Tries, *, is_told: bool) -> None:
     """Go on asking while it is not known whether money moved; tell the customer when it is."""
-    now = clock.now()
-    if order is not None:
-        mispayments.end_doubt(session, attempt, order, now)
-    state = certainty.state_of_try(session, attempt, order, now)
+    session, attempt, order, now = tries.session, tries.attempt, tries.order, tries.now
+    kept = watches.of(session, attempt.id, is_to_be_changed=True)
+    if order is not None and kept is not None:
+        mispayments.end_doubt(session, kept, order, now)
+    state = certainty.state_of_try(tries)
     if state is not ChargeState.UNKNOWN:
-        casework.charge_known(session, attempt, state, now, is_told=is_told)
+        casework.charge_known(session, attempt, kept, state, now, is_told=is_told)
     elif (order is None or order.paid_at is None) and siblings.was_pressed(session, attempt):
         watches.start(session, attempt, now)
         # What only another provider knows is asked for by a watch of its own.
-        if (other := Tries(session, attempt, order, now).open_elsewhere) is not None:
+        if (other := tries.open_elsewhere) is not None:
             watches.start(session, other, now)
 
 
@@ -40,8 +41,8 @@ def watch_all(
     for each in others:
         if watches.is_open(session, each):
             other = attempts.by_id(session, each)
-            watch(session, other, held(session, other), is_told=is_told_of_others)
-    watch(session, attempt, order, is_told=is_told)
+            watch(Tries(session, other, held(session, other), clock.now()), is_told=is_told_of_others)
+    watch(Tries(session, attempt, order, clock.now()), is_told=is_told)
 
 
 def put_off(session: Session, attempt_id: int, worker: str) -> None:

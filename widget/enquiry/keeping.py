@@ -62,9 +62,9 @@ def mark(charge: Charge | None) -> Mark | None:
     return Mark(charge.id, charge.answered_at) if charge is not None else None
 
 
-def known(session: Session, attempt: Attempt, order: Order | None, charge: Charge | None) -> Known:
-    unsure = tuple(each.id for each in Tries(session, attempt, order, clock.now()).unsure_elsewhere)
-    return Known(charges.state_of(charge), unsure, order is not None and order.is_verified)
+def known(tries: Tries) -> Known:
+    unsure = tuple(each.id for each in tries.unsure_elsewhere)
+    return Known(charges.state_of(tries.charge), unsure, tries.order is not None and tries.order.is_verified)
 
 
 def keep(session: Session, attempt: Attempt, subject: Subject, heard: Heard, pace: Pace) -> Known:
@@ -85,14 +85,15 @@ def keep(session: Session, attempt: Attempt, subject: Subject, heard: Heard, pac
     newest = charges.latest(session, attempt.id)
     # What was there before is older, whatever the time on it: a clock may have been put back since.
     if newest is not None and mark(newest) != heard.before and newest.answered_at > heard.put_at:
-        return known(session, attempt, order, newest)
-    charge = charges.record(session, attempt, answer, heard.put_at, was_asked=was_asked, asked=subject.name)
+        return known(Tries(session, attempt, order, clock.now()))
+    charges.record(session, attempt, answer, heard.put_at, was_asked=was_asked, asked=subject.name)
     charges.record_for_others(session, attempt, answer, heard.put_at, asked=subject.name)
     if heard.is_looked_at:
         watches.looked(session, attempt.id, clock.now())
-    told = known(session, attempt, order, charge)
+    tries = Tries(session, attempt, order, clock.now())
+    told = known(tries)
     if heard.is_first and was_asked and not told.unsure:
-        doubt.watch(session, attempt, order, is_told=heard.is_looked_at)
+        doubt.watch(tries, is_told=heard.is_looked_at)
     return told
 
 

@@ -29,13 +29,13 @@ def let_go(attempt_id: int) -> bool:
 
     Whether that was closed. Where it was not, its customer is warned.
     """
-    if not is_waiting(attempt_id):
+    if not _is_waiting(attempt_id):
         return False
     cashier.clear(services().database, services().pace, attempt_id, gives_up=True)
-    return not is_waiting(attempt_id)
+    return not _is_waiting(attempt_id)
 
 
-def is_waiting(attempt_id: int) -> bool:
+def _is_waiting(attempt_id: int) -> bool:
     """Whether a payment of this order may still be completed by its customer, as far as the last answer tells."""
     with services().database.read() as session:
         attempt, _shop, order = attempts.with_shop_and_order(session, attempt_id)

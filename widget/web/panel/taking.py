@@ -31,7 +31,18 @@ def choose(token: str, kind: str) -> Response:
         raise NotFound(N_("There is no such way out."))
     offer, attempt_id = OfferKind(kind), attempt_id_of(token)
     is_clear = not offer.pays or _is_clear(offer, attempt_id)
-    is_renewed = is_clear and offer is OfferKind.METHOD and _renews(attempt_id, token)
+    is_renewed = None
+    while (taken := _take(offer, attempt_id, token, is_clear=is_clear, is_renewed=is_renewed)) is None:
+        # Between the transactions, since its provider is asked.
+        is_renewed = waiting.let_go(attempt_id)
+    return taken
+
+
+def _take(offer: OfferKind, attempt_id: int, token: str, *, is_clear: bool, is_renewed: bool | None) -> Response | None:
+    """The way's screen; None, once, where a payment that waits for the customer is to be closed before.
+
+    `is_renewed` says whether that was done, None when it was not tried.
+    """
     with services().database.write() as session:
         case = case_of(session, attempt_id, token)
         if case.order is not None:
@@ -41,6 +52,8 @@ def choose(token: str, kind: str) -> Response:
         if not is_clear or not known.offers(offer):
             return screen.choices(session, case, checks=0, is_busy=not is_clear)
         method = _method_of(known) if offer is OfferKind.METHOD else None
+        if is_renewed is None and method is not None and _is_to_be_renewed(known, method):
+            return None
         offers.choose(session, case.attempt, offer, known.now, choice=method)
         signals.note(
             session, case.attempt, "offer", known.now, kind=offer.value, **({"method": method} if method else {})
@@ -55,19 +68,12 @@ def _is_clear(offer: OfferKind, attempt_id: int) -> bool:
     return offer in _BY_LINK or cashier.clear(database, pace, attempt_id, gives_up=offer is OfferKind.TRANSFER)
 
 
-def _renews(attempt_id: int, token: str) -> bool:
-    """Close what still waits for the customer before they pay by another method. Whether there was something.
+def _is_to_be_renewed(known: Knowledge, method: str) -> bool:
+    """Whether to close what still waits for the customer before they pay by this method.
 
-    The page that is open in the shop cannot go on with it, so only where its checkout can be opened anew.
+    The page that is open in the shop cannot go on then, so only where its checkout can be opened anew.
     """
-    if not waiting.is_waiting(attempt_id):
-        return False
-    with services().database.read() as session:
-        known = knowledge.of(session, case_of(session, attempt_id, token))
-        method = _method_of(known) if known.offers(OfferKind.METHOD) else None
-        if method is None or _checkout(known.case, method) is None:
-            return False
-    return waiting.let_go(attempt_id)
+    return known.truth.waits is not None and _checkout(known.case, method) is not None
 
 
 def _retry(_session: Session, known: Knowledge) -> Response:
