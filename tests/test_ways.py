@@ -210,7 +210,9 @@ def test_the_order_of_the_ways_stays_from_look_to_look(client: FlaskClient, toke
     assert len(looks) == 1
 
 
-@pytest.mark.parametrize(("path", "most"), [("check", 40), ("choose/report", 32), ("choose/payment_link", 70)])
+@pytest.mark.parametrize(
+    ("path", "most"), [("check", 29), ("choose/report", 26), ("choose/method", 48), ("choose/payment_link", 51)]
+)
 def test_a_screen_asks_the_database_few_questions(
     client: FlaskClient, token: str, database: Database, path: str, most: int
 ) -> None:
