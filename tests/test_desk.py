@@ -346,6 +346,22 @@ def test_a_code_of_another_shop_is_neither_found_nor_taken_up(desk: Desk, strang
     assert stranger.post("/desk/attempts/99999999999999999999999/ticket", data=token).status_code == 404
 
 
+def test_the_queue_says_what_a_ticket_is_about_before_it_is_opened(desk: Desk) -> None:
+    assert "Paid twice" not in desk.client.get("/desk/").text
+    with desk.database.write() as session:
+        tickets.by_id(session, desk.ticket.id).topic = Topic.PAID_TWICE.value
+    line = desk.client.get("/desk/").text.split(f'id="line-{desk.ticket.reference}"')[1].split("</a>")[0]
+    assert "Paid twice" in line
+
+
+@pytest.mark.parametrize("headers", [{}, HTMX])
+def test_an_address_with_a_slip_in_it_stays_at_the_desk(desk: Desk, headers: dict[str, str]) -> None:
+    shown = desk.client.get("/desk/tikets/2026", headers=headers)
+    assert shown.status_code == 404
+    assert "Back to the queue" in shown.text
+    assert "e-mail again" not in shown.text
+
+
 def test_an_agent_of_another_shop_meets_no_trace_of_the_ticket(desk: Desk, stranger: FlaskClient) -> None:
     letter = desk.dead_letter()
     assert stranger.get(desk.path).status_code == 404

@@ -27,6 +27,7 @@ class Line:
     due: str | None
     is_paid: bool
     stuck: str
+    topic: str | None
     badge: Badge
     clock: Clockface
     # Named only for agents of several shops.
@@ -57,6 +58,7 @@ def lines_of(session: Session, shops: dict[int, Shop], found: list[Ticket], now:
                 due=order.due.shown(profile.locale) if order else None,
                 is_paid=bool(order and order.paid_at),
                 stuck=words.stuck(stalls.get(attempt.id), profile.method_label(attempt.method)),
+                topic=words.topic_label(ticket.topic) if ticket.topic else None,
                 badge=words.status_badge(ticket.status),
                 clock=Clockface(now, ZoneInfo(profile.time_zone)),
                 shop=shops[ticket.shop_id].name if len(shops) > 1 else None,

@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 
 from flask import Response, make_response, render_template, request
 
+from widget.errors import NotFound
 from widget.web.context import services
 from widget.web.desk.blueprint import blueprint, queue_parts, shops_of_agent, whole_desk
 from widget.web.desk.places import place_of
@@ -24,6 +25,12 @@ def queue_alone() -> Response:
     with services().database.read() as session:
         parts = queue_parts(session, shops_of_agent(session), place_of(request), _open_in_browser())
     return make_response(render_template("desk/queue_alone.html", **parts))
+
+
+@blueprint.get("/<path:_address>")
+def nowhere(_address: str) -> Response:
+    """An address of the desk with a slip in it: its agent is to stay at the desk."""
+    raise NotFound("The desk has no page at this address.")
 
 
 def _open_in_browser() -> str | None:
