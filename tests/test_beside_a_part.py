@@ -52,12 +52,13 @@ class Shop:
         leg: int | None = None,
         stage: Stage = Stage.CONFIRMING,
         code: str | None = None,
+        signed: bool = True,
     ) -> int:
         with self._database.write() as session:
             self._cast.session = session
             context = AttemptContext(
                 key=key(),
-                order=self._cast.context(),
+                order=self._cast.context(is_signed=signed),
                 method="card",
                 provider=provider,
                 payment=payment,
@@ -78,11 +79,14 @@ class Shop:
             pass
         self._clock.forward(timedelta(seconds=5))
 
+    def panel_of(self, attempt_id: int) -> str:
+        token = self._client.application.extensions["unjam"].tokens.sign(Purpose.HELP, str(attempt_id))
+        return self._client.post(f"/help/{token}/check").text
+
     def ways_of(self, attempt_id: int) -> set[str]:
         """The ways to pay that the panel of this try offers."""
-        token = self._client.application.extensions["unjam"].tokens.sign(Purpose.HELP, str(attempt_id))
-        page = self._client.post(f"/help/{token}/check").text
-        return set(re.findall(r"/choose/(\w+)", page)) & {"difference", "rest", "one_method", "retry", "payment_link"}
+        ways = set(re.findall(r"/choose/(\w+)", self.panel_of(attempt_id)))
+        return ways & {"difference", "rest", "one_method", "retry", "payment_link"}
 
 
 @pytest.fixture
@@ -108,6 +112,20 @@ def test_what_is_missing_is_not_asked_for_while_another_window_is_past_pay(shop:
     other = shop.tried(None, provider=provider)
     shop.takes(FIRST, 100000)
     assert (shop.ways_of(short), shop.ways_of(other)) == (set(), set())
+
+
+@pytest.mark.parametrize("signed", [True, False])
+def test_what_was_taken_is_told_while_the_rest_is_not_known_if_the_shop_vouches_for_the_order(
+    shop: Shop, *, signed: bool
+) -> None:
+    short = shop.tried(FIRST, stage=Stage.FAILED, signed=signed)
+    shop.tried(None, signed=signed)
+    shop.takes(FIRST, 100000)
+    panel = shop.panel_of(short)
+    tells = "Part of this order is paid" in panel, Money(100000, "ZAR").shown("en") in panel
+    assert tells == (signed, signed)
+    assert ("We do not know yet if you were charged" in panel) != signed
+    assert "Please do not pay again until we know." in panel
 
 
 def test_nor_while_a_payment_that_was_named_has_not_been_heard_of(shop: Shop) -> None:

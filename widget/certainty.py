@@ -28,11 +28,12 @@ _STATEMENT_DAYS_OF_OTHERS = (3, 10)
 class Truth:
     """Everything that may be said about the money of an attempt and its order.
 
-    `state` is what may be relied on, so UNKNOWN wherever there is a doubt. `money` was taken, or is held. `missing` and
-    `excess` are differences to the order's amount: of an order that is paid in legs there are none. `statement_days`
-    (from, to) say how long an amount that is held or was reversed may show. `twice` are all payments of an order of
-    which more was taken than one payment, where that is proven. `waits` is the provider at which the customer may still
-    complete an earlier payment by themselves, None when there is none.
+    `state` is what may be relied on, so UNKNOWN wherever there is a doubt. `money` was taken, or is held; `part` was
+    taken in any case, where nothing is known of the rest. `missing` and `excess` are differences to the order's amount:
+    of an order that is paid in legs there are none. `statement_days` (from, to) say how long an amount that is held or
+    was reversed may show. `twice` are all payments of an order of which more was taken than one payment, where that is
+    proven. `waits` is the provider at which the customer may still complete an earlier payment by themselves, None when
+    there is none.
     """
 
     state: ChargeState
@@ -40,6 +41,7 @@ class Truth:
     answered_at: datetime | None
     receipt: str | None
     money: Money | None
+    part: Money | None
     missing: Money | None
     excess: Money | None
     is_reversed: bool
@@ -76,6 +78,7 @@ def truth_among(tries: Tries) -> Truth:
         answered_at=charge.answered_at if charge else None,
         receipt=_receipt(attempt, order, _quoted(state, charge) or (first.payment if first else None)),
         money=_money(state, charge, balance),
+        part=_part(balance) if is_whole and is_vouched and state is ChargeState.UNKNOWN else None,
         missing=_missing(charge, order, balance) if is_whole and state is ChargeState.CHARGED and not is_paid else None,
         excess=balance.excess if balance and is_vouched and is_whole and not balance.superfluous else None,
         is_reversed=is_reversed,
@@ -173,6 +176,11 @@ def _money(state: ChargeState, charge: Charge | None, balance: Balance | None) -
     if state is not ChargeState.CHARGED:
         return None
     return Money(balance.amount, balance.due.currency) if balance.amount else balance.taken[0].money
+
+
+def _part(balance: Balance | None) -> Money | None:
+    is_short = balance is not None and balance.missing is not None
+    return Money(balance.amount, balance.due.currency) if balance is not None and is_short else None
 
 
 def _missing(charge: Charge | None, order: Order | None, balance: Balance | None) -> Money | None:

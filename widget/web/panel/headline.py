@@ -55,6 +55,7 @@ class Told:
 
 
 _CONFIRM = Said(N_("Confirm it or cancel it there. Until then we take nothing, so that you do not pay twice."))
+_CAME_SHORT = Said(N_("A payment came in that was less than the order. Do not pay the whole amount again."))
 _ABOUT_TRANSFER = (
     Said(N_("You told us that you have sent it. Please do not pay in another way.")),
     Said(N_("It can take some days to arrive. This page tells you when it has.")),
@@ -81,6 +82,8 @@ def headline(told: Told) -> Headline:
             return Headline(Tone.WARN, Said(N_("The money is reserved, not taken")), tuple(_about_hold(truth)))
         case ChargeState.NOT_CHARGED:
             return Headline(Tone.GOOD, Said(N_("You have not been charged")), tuple(_about_nothing(told)))
+        case _ if truth.part:
+            return _only_part(told, truth.part)
         case _:
             return Headline(Tone.WARN, Said(N_("We do not know yet if you were charged")), tuple(_about_doubt(told)))
 
@@ -153,9 +156,22 @@ def _about_doubt(told: Told) -> Iterator[Said]:
         yield Said(N_("Nobody could be asked yet. Look whether your bank has sent a message about this payment."))
     else:
         yield Said(N_("The payment provider has not given a final answer."))
+    yield from _until_then(told)
+
+
+def _until_then(told: Told) -> Iterator[Said]:
     yield Said(N_("Please do not pay again until we know."))
     if told.writes and told.truth.is_watched:
         yield Said(N_("You can close this page: we write to you when we know."))
+
+
+def _only_part(told: Told, part: Money) -> Headline:
+    return Headline(
+        Tone.WARN,
+        Said(N_("Part of this order is paid")),
+        (_CAME_SHORT, Said(N_("We do not know yet about the rest.")), *_until_then(told)),
+        _compared(told, part),
+    )
 
 
 def _part_paid(told: Told) -> Headline:
@@ -192,15 +208,16 @@ def _about_rest(told: Told) -> Iterator[Said]:
 
 
 def _too_little(told: Told, missing: Money) -> Headline:
-    figures: list[tuple[Said, str | Money]] = []
-    if told.due and told.truth.money:
-        figures = [(Said(N_("Order")), told.due), (Said(N_("Paid")), told.truth.money)]
     return Headline(
         Tone.WARN,
         Said(N_("{amount} of your order is not paid yet"), {"amount": missing}),
-        (Said(N_("A payment came in that was less than the order. Do not pay the whole amount again.")),),
-        (*figures, (Said(N_("Missing")), missing)),
+        (_CAME_SHORT,),
+        (*_compared(told, told.truth.money), (Said(N_("Missing")), missing)),
     )
+
+
+def _compared(told: Told, taken: Money | None) -> tuple[tuple[Said, Money], ...]:
+    return ((Said(N_("Order")), told.due), (Said(N_("Paid")), taken)) if told.due and taken else ()
 
 
 def _too_much(truth: Truth, taken: Money, excess: Money, due: Money | None) -> Headline:
