@@ -10,6 +10,9 @@ const HINTS = {
   formFactors: "form_factors",
 };
 
+/** Interfaces of the browser by which wallets open: Apple Pay's own, and the one that Google Pay uses. */
+const WALLETS = ["ApplePaySession", "PaymentRequest"];
+
 /**
  * An allow-list of facts, and nothing that was typed. Unknown ones are left out.
  *
@@ -30,7 +33,9 @@ export async function gather() {
     cores: hardwareConcurrency,
     ...(await hints()),
   };
-  return Object.fromEntries(Object.entries(facts).filter(([, value]) => value !== undefined && value !== ""));
+  const known = Object.entries(facts).filter(([, value]) => value !== undefined && value !== "");
+  // That there is none is worth telling, too.
+  return { ...Object.fromEntries(known), wallets: WALLETS.filter((name) => name in window).join() };
 }
 
 /**

@@ -56,12 +56,45 @@ def test_answers_since_pay_are_evidence_and_polls_are_not(page: Page, lab: Lab) 
     assert stall["evidence"]["failing"] == f"127.0.0.1:{lab.port} 500"
 
 
-@pytest.mark.parametrize("promise", ["Promise.resolve()", "Promise.resolve({paymentIntent: {status: 'succeeded'}})"])
-def test_a_promise_that_resolves_is_paid(page: Page, lab: Lab, promise: str) -> None:
+@pytest.mark.parametrize(
+    "value", ["", "{paymentIntent: {status: 'succeeded'}}", "{paymentIntent: {status: 'requires_capture'}}"]
+)
+def test_a_promise_that_resolves_is_paid(page: Page, lab: Lab, value: str) -> None:
     lab.open(page)
-    page.evaluate(f"() => void Unjam.track({promise})")
+    page.evaluate(f"() => void Unjam.track(Promise.resolve({value}))")
     lab.wait_for(page, "paid")
     stays_calm(page, lab)
+
+
+def test_an_answer_that_the_shops_server_failed_is_not_paid(page: Page, lab: Lab) -> None:
+    lab.open(page)
+    page.evaluate("() => void Unjam.track(fetch('/charge?status=500', {method: 'POST'}))")
+    assert lab.wait_for(page, "failed")[0]["code"] == "500"
+    assert lab.signals("paid") == []
+
+
+@pytest.mark.parametrize("status", ["processing", "requires_action"])
+def test_a_payment_that_is_decided_later_is_neither_paid_nor_stuck(page: Page, lab: Lab, status: str) -> None:
+    lab.open(page)
+    page.evaluate("(status) => void Unjam.track(Promise.resolve({paymentIntent: {status}}))", status)
+    assert [one["stage"] for one in lab.wait_for(page, "stage", 2)] == ["submitted", "confirming"]
+    stays_calm(page, lab)
+    assert lab.signals("paid") == []
+
+
+def test_the_evidence_of_a_stall_is_gathered_once(page: Page, lab: Lab) -> None:
+    """On a page that has asked for much it takes long, and the customer uses our panel there."""
+    lab.deadlines["submitted"] = 2
+    lab.open(page)
+    begin(page, lab)
+    page.evaluate("""async () => { for (let i = 0; i < 20; i++) await fetch(`/poll?status=200&i=${i}`);
+      const {split} = String.prototype; splits = 0;
+      String.prototype.split = function (...by) { splits++; return split.apply(this, by); }; }""")
+    lab.wait_for(page, "stall")
+    before = page.evaluate("splits")
+    lab.let_pass(page, 1)
+    # Each address is split; afterwards only those of the page's few scripts, tick by tick.
+    assert page.evaluate("splits") - before < 20 < before
 
 
 def test_a_failure_is_told_without_card_numbers_and_not_as_a_stall(page: Page, lab: Lab) -> None:
@@ -111,6 +144,15 @@ def test_a_wallet_that_its_customer_closes_is_no_failure(page: Page, lab: Lab) -
     left = lab.wait_for(page, "left", 2)
     assert [(one["stage"], one["stays"]) for one in left] == [("authenticating", True)] * 2
     assert lab.signals("failed") == []
+
+
+@pytest.mark.parametrize(
+    ("method", "stage"), [("applepay", "authenticating"), ("samsungpay", "authenticating"), ("alipay", "submitted")]
+)
+def test_a_wallet_has_a_sheet_however_its_name_is_written(page: Page, lab: Lab, method: str, stage: str) -> None:
+    lab.open(page)
+    page.evaluate("(method) => void Unjam.track(new Promise(() => {}), {method})", method)
+    assert lab.wait_for(page, "stage")[0]["stage"] == stage
 
 
 def test_a_wallet_that_fails_is_told_with_its_code(page: Page, lab: Lab) -> None:
@@ -227,9 +269,10 @@ def test_a_script_that_comes_in_time_goes_quiet(page: Page, lab: Lab) -> None:
 def test_a_script_that_comes_late_calms_the_stall(page: Page, lab: Lab) -> None:
     lab.open(page, head='<script src="/sdk.js" data-sdk="Late"></script>')
     lab.wait_for(page, "stall")
-    page.evaluate("Late = {}")
-    assert lab.wait_for(page, "stage")[0]["stage"] == "started"
     page.wait_for_function("timers.size === 0")
+    page.evaluate("""() => { Late = {};
+      document.head.append(Object.assign(document.createElement("script"), {src: "/sdk.js?again"})); }""")
+    assert lab.wait_for(page, "stage")[0]["stage"] == "started"
 
 
 # The Pay button
@@ -455,9 +498,20 @@ def test_unmount_takes_everything_away_and_mount_brings_it_back(page: Page, lab:
     begin(page, lab)
     page.evaluate("Unjam.unmount()")
     assert page.evaluate("[document.querySelectorAll('iframe').length, timers.size]") == [0, 0]
+    # Or the server would wonder where the page is.
+    assert lab.wait_for(page, "left")[0]["stage"] == "submitted"
     stays_calm(page, lab)
     page.evaluate("Unjam.mount()")
     assert the_stall(page, lab) == ("no_answer", "submitted")
+
+
+def test_a_payment_that_ends_after_unmounting_is_told(page: Page, lab: Lab) -> None:
+    lab.open(page)
+    begin(page, lab, "() => void Unjam.track(new Promise((done) => { settle = done; }))")
+    page.evaluate("Unjam.unmount()")
+    lab.wait_for(page, "left")
+    page.evaluate("settle()")
+    lab.wait_for(page, "paid")
 
 
 def test_the_frame_is_made_after_the_load_unless_it_was_unmounted_meanwhile(page: Page, lab: Lab) -> None:

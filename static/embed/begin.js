@@ -3,6 +3,7 @@ import { describe, plain } from "./describe.js";
 import { emit } from "./emit.js";
 import { gather } from "./gather.js";
 import { guard } from "./guard.js";
+import { MAX_TROUBLES } from "./limits.js";
 import { post } from "./mount.js";
 import { now } from "./now.js";
 import { calm, revive, shownError } from "./press.js";
@@ -17,7 +18,7 @@ import { pace } from "./tick.js";
  * @typedef {import("./report.js").Reported & {
  *   stage: string, age: number, ending: string, isOver: boolean, isPaid: boolean, isStalled: boolean,
  *   troubles: number, pressedAt: number, offlineMs: number, offlines: number, href: string, error: string,
- *   isSubmitted?: boolean, popup?: Window, does: Verbs,
+ *   isSubmitted?: Event, popup?: Window, does: Verbs,
  * }} Attempt
  */
 /**
@@ -27,8 +28,6 @@ import { pace } from "./tick.js";
  */
 
 const WAITING = Object.keys(SHIPPED);
-// Of an attempt, errors and failed requests together.
-const MAX_TROUBLES = 10;
 
 /** @type {Set<Attempt>} */
 const running = new Set();
@@ -62,9 +61,9 @@ const VERBS = {
     if (order && !(legs > 1)) settle(order.order);
   },
   failed(attempt, error, at) {
-    const { decline_code, statusCode, code, name, message } = Object(error);
+    const { decline_code, statusCode, status, code, name, message } = Object(error);
     const said = {
-      code: plain(decline_code || statusCode || code),
+      code: plain(decline_code || statusCode || code || status),
       message: plain(message || (error?.trim && error)),
       name: plain(name),
     };
@@ -143,7 +142,8 @@ export function current() {
 
 /** @param {any} method */
 export function isWallet(method) {
-  return /_pay$/.test(method);
+  // Also as Adyen spells them. Amazon Pay and Alipay have no sheet.
+  return /[eg]_?pay$/.test(method);
 }
 
 /** Run `each` on every attempt that is not over. @param {(attempt: Attempt) => void} each */
@@ -167,7 +167,9 @@ export function note(name, data) {
 export function leave() {
   forRunning((attempt) => {
     away.add(attempt);
-    end(attempt, "left", { stage: attempt.stage });
+    // Where a form of the shop's leads, nobody prevents it: to a page that takes the payment.
+    const stage = attempt.isSubmitted?.defaultPrevented === false ? "authenticating" : attempt.stage;
+    end(attempt, "left", { stage });
   });
 }
 
@@ -228,6 +230,5 @@ function close(attempt, outcome) {
 
 /** Tell the shop. @param {Attempt} attempt @param {string} kind @param {string} [stage] */
 function cry(attempt, kind, stage = attempt.stage) {
-  const { method, order } = attempt.context;
-  emit("stalled", { kind, stage, method, order: order?.order });
+  emit("stalled", { kind, stage, method: attempt.context.method, order: attempt.context.order?.order });
 }

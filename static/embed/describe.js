@@ -14,7 +14,7 @@ const ORDER = "order amount currency email signature issued_at";
 
 /** 32 random hex digits: an opaque identifier. */
 export function randomKey() {
-  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => (byte + 256).toString(16).slice(1)).join("");
+  return crypto.getRandomValues(new Uint8Array(16)).reduce((key, byte) => key + (byte + 256).toString(16).slice(1), "");
 }
 
 /** @type {(options: any) => AttemptContext | undefined} */

@@ -100,8 +100,10 @@ interface UnjamEvents {
 interface UnjamApi {
   /**
    * Watches a payment: submitted now, paid when the promise resolves, failed when it rejects or resolves to
-   * `{error: {code, message}}`. Returns the very promise it was given, so handle its rejection as before. A wallet that
-   * its customer closes (`AbortError`, `CANCELED`) counts as left, not as failed.
+   * `{error: {code, message}}` or to what `fetch` gives with a status like 500. Whatever else it resolves to is paid, so
+   * what your server answers in words must be one of these; only a Stripe `{paymentIntent}` that is `processing` or
+   * requires an action is decided later. Returns the very promise it was given, so handle its rejection as before. A
+   * wallet that its customer closes (`AbortError`, `CANCELED`) counts as left, not as failed.
    *
    * An `ApplePaySession` is followed by its events up to the customer's consent. Track the promise of your own call then:
    * `Unjam.track(charge(token), { method: "apple_pay", stage: "confirming" })`.
@@ -113,7 +115,10 @@ interface UnjamApi {
   open(): void;
   /** Calls back on an event, which `document` gets as "unjam:stalled" and so on too. Returns a function that ends it. */
   on<E extends keyof UnjamEvents>(event: E, callback: (detail: UnjamEvents[E]) => void): () => void;
-  /** Removes the frame, every listener (those of `on` too) and every timer. */
+  /**
+   * Removes the frame, every listener (those of `on` too) and every timer. A payment that is under way counts as left
+   * in the middle; its promise may still tell how it ended.
+   */
   unmount(): void;
   /** Brings the frame back after `unmount`. The script mounts by itself when it loads. */
   mount(): void;

@@ -1,5 +1,5 @@
 // The script on the shop's page: it must never break, slow or block a checkout. The API is described in embed.d.ts.
-import { active, begin, beginNothing, isWallet, settle } from "./begin.js";
+import { active, begin, beginNothing, comeBack, isWallet, leave, settle } from "./begin.js";
 import { setDeadlines } from "./deadlines.js";
 import { emit, on } from "./emit.js";
 import { guard } from "./guard.js";
@@ -49,6 +49,8 @@ const api = {
     mounting = setTimeout(guard(show), SHOWN_AFTER_MS);
   }),
   unmount: guard(() => {
+    // What runs goes on unseen. Its promise may still tell how it ended.
+    leave();
     mounting = /** @type {any} */ (clearTimeout(mounting));
     unmount();
     endAll();
@@ -59,6 +61,8 @@ const api = {
 function show() {
   beginNothing();
   mount(hear);
+  // It may have been unmounted in the middle of a payment.
+  comeBack();
   pace();
 }
 
@@ -85,9 +89,9 @@ const trackFrom = guard((/** @type {any} */ promise, /** @type {any} */ options,
   const { method, stage } = options || {};
   const sheet = active().find(({ context }) => stage && context.method === method);
   // With a stage, it goes on with what that method has begun: the shop's own call after a wallet's sheet.
-  const { does } = sheet || begin(options, at);
-  does.stage(stage || (isWallet(method) ? "authenticating" : "submitted"), at);
-  watch(promise, does);
+  const attempt = sheet || begin(options, at);
+  attempt.does.stage(stage || (isWallet(method) ? "authenticating" : "submitted"), at);
+  watch(promise, attempt);
 });
 
 guard(() => {

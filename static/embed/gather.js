@@ -12,6 +12,5 @@ export const gather = guard(() => {
     cookies: navigator.cookieEnabled,
     // It matters to a payment, and is slow to find out while the page loads.
     storage: opening.context && !!storage(),
-    wallets: ["ApplePaySession", "SamsungPay"].filter((name) => name in window).join(),
   };
 });

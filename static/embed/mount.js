@@ -1,4 +1,3 @@
-import { guard } from "./guard.js";
 import { listen } from "./listen.js";
 import { base, tag } from "./tag.js";
 
@@ -6,8 +5,8 @@ import { base, tag } from "./tag.js";
 
 const RIGHTS =
   "allow-scripts allow-forms allow-popups allow-popups-to-escape-sandbox allow-top-navigation-by-user-activation";
-// At the bottom of the window, as a lazy frame that is far away is not loaded. The frame tells the rest of its looks.
-const BASE = "all:initial;position:fixed;bottom:0;border:0;";
+// At the bottom of the window, as a lazy frame that is far away is not loaded.
+const UNSEEN = "position:fixed;bottom:0;visibility:hidden;";
 
 /** @type {HTMLIFrameElement | undefined} */
 export let frame;
@@ -33,7 +32,7 @@ export function mount(heard) {
   // A lazy frame does not hold up the load event of the shop's page, even when our server hangs.
   frame.loading = "lazy";
   frame.src = `${base}/frame/${tag.site}`;
-  style("visibility:hidden;");
+  style(UNSEEN);
   listen("load", () => greet(heard, isOurs ? "*" : base), frame);
   // The body may not be there yet, and some shops replace it.
   document.documentElement.append(frame);
@@ -79,7 +78,7 @@ export function unmount() {
 export function post(type, data) {
   const message = { type, ...data };
   log.push(message);
-  guard(() => talk?.postMessage(message))();
+  talk?.postMessage(message);
 }
 
 /** @param {object} beat */
@@ -100,5 +99,5 @@ export function open() {
  * @param {string} css
  */
 function style(css) {
-  if (frame) frame.style.cssText = (BASE + css).replace(/;/g, "!important;");
+  if (frame) frame.style.cssText = css.replace(/;/g, "!important;");
 }

@@ -2,6 +2,7 @@ import { active, begin, current, stall } from "./begin.js";
 import { deadlineOf } from "./deadlines.js";
 import { plain } from "./describe.js";
 import { guard } from "./guard.js";
+import { RAGE_AFTER_MS, RAGE_PRESSES, RAGE_WITHIN_MS } from "./limits.js";
 import { listen } from "./listen.js";
 import { frame } from "./mount.js";
 import { now } from "./now.js";
@@ -10,10 +11,6 @@ import { tag } from "./tag.js";
 import { pace } from "./tick.js";
 
 /** @typedef {import("./begin.js").Attempt} Attempt */
-
-const RAGE_PRESSES = 4;
-const RAGE_WITHIN_MS = 3000;
-const RAGE_AFTER_MS = 1000;
 
 /** The attempt that a press began, in a shop that tells us nothing. @type {Attempt | undefined} */
 let plainAttempt;
@@ -34,10 +31,10 @@ export function observePresses() {
     if (!isAroundPay(event.target)) return;
     // The press that submits has begun the attempt; another one pays a second time.
     if (!plainAttempt || plainAttempt.ending || plainAttempt.isSubmitted) beginPlain();
-    /** @type {Attempt} */ (plainAttempt).isSubmitted = true;
+    /** @type {Attempt} */ (plainAttempt).isSubmitted = event;
   });
   listen("input", (event) => {
-    if (event.isTrusted && isAroundPay(event.target)) drop();
+    if (isAroundPay(event.target) && event.isTrusted) drop();
   });
   listen("invalid", drop);
 }
@@ -83,9 +80,11 @@ export function tickShown(attempt) {
   attempt.error = error;
   if (location.href !== attempt.href && isAtSuccess()) attempt.does.paid();
   else if (isNew) attempt.does.failed(error);
-  else if (attempt === plainAttempt && attempt.stage === "submitted" && isInFrame()) {
+  else if (attempt === plainAttempt && attempt.stage === "submitted") {
     // A frame that takes the keyboard after Pay is the bank's, or a wallet's.
-    attempt.does.stage("authenticating");
+    if (isInFrame()) attempt.does.stage("authenticating");
+    // Unless it is the card's, with something that the shop's own check has refused.
+    if (document.querySelector("[aria-invalid=true]")) drop();
   }
 }
 
@@ -119,7 +118,9 @@ function press(event) {
 /** Any of these shows that the button works. @param {Element} around */
 function watchEffect(around) {
   const changes = new MutationObserver(guard(revive));
-  changes.observe(around, { subtree: true, childList: true, attributes: true });
+  // A mask may be laid over the page.
+  changes.observe(document.body, { childList: true, attributes: true });
+  changes.observe(around, { childList: true, attributes: true, subtree: true });
   deadMs = 0;
   // Not before a press: some browsers keep no page in memory that listens to `beforeunload`.
   ends = ["submit", "invalid", "beforeunload"].map((type) => listen(type, revive));
@@ -143,6 +144,6 @@ function isAroundPay(element) {
 
 /** Whether the keyboard is in a frame that is not ours. */
 function isInFrame() {
-  const at = /** @type {Element} */ (document.activeElement);
-  return at.tagName === "IFRAME" && at !== frame;
+  const at = /** @type {any} */ (document.activeElement);
+  return at.contentWindow && at !== frame;
 }

@@ -37,14 +37,13 @@ export function report(attempt, name, data = {}, at = now()) {
 
 /** Send what is waiting, unless the browser knows that it is offline. */
 export const flush = guard(() => {
-  if (base && navigator.onLine !== false) [...unsent].forEach(guard(send));
+  if (base && navigator.onLine) [...unsent].forEach(guard(send));
 });
 
 /** @param {Reported} attempt */
 function send(attempt) {
   unsent.delete(attempt);
-  const { context, pending } = attempt;
-  const beacon = { v: 1, id: randomKey(), site: tag.site, attempt: context, signals: pending };
+  const beacon = { v: 1, id: randomKey(), site: tag.site, attempt: attempt.context, signals: attempt.pending };
   // Text needs no preflight, and a beacon outlives the page. One that is refused goes with the next.
   if (navigator.sendBeacon(`${base}/api/v1/beacons`, JSON.stringify(beacon))) attempt.pending = [];
 }

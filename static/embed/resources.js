@@ -41,11 +41,12 @@ export function evidenceOf({ age, pressedAt }) {
   const from = pressedAt - EARLY_MS;
   const after = entries.filter((entry) => entry.startTime >= from);
   const failed = after.filter(isFailure).pop();
+  const before = new Set(entries.filter((entry) => entry.startTime < from).map(addressOf));
   return {
     seconds: age / 1000,
     // A page that polls goes on doing so: such an answer says nothing about the payment.
     // What failed or was opaque has status 0; Safari does not tell.
-    answered: after.filter((entry) => isRequest(entry) && entry.responseStatus !== 0 && !countBefore(entry, from))
+    answered: after.filter((entry) => isRequest(entry) && entry.responseStatus !== 0 && !before.has(addressOf(entry)))
       .length,
     failing: failed && `${hostOf(failed.name)} ${failed.responseStatus}`,
   };

@@ -1,6 +1,7 @@
 import { current, opening, stall } from "./begin.js";
 import { deadlineOf } from "./deadlines.js";
 import { hostOf } from "./describe.js";
+import { listen } from "./listen.js";
 import { pace } from "./tick.js";
 
 /** Hosts of providers' scripts, and the globals these define. @type {{[host: string]: string}} */
@@ -14,11 +15,14 @@ let waitedMs = 0;
 /** @param {[host: string, global: string][]} [sdks] */
 export function watchScripts(sdks = []) {
   globals = Object.fromEntries(sdks);
+  // No window hears of it.
+  listen("load", () => missing && checkScripts(), document);
   checkScripts();
 }
 
 export function isScriptMissing() {
-  return !!missing;
+  // What has failed for good is looked at again when a script has loaded.
+  return missing && opening.stage !== "sdk";
 }
 
 /** @param {string} address @param {string} why */

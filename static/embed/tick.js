@@ -1,6 +1,7 @@
 import { active, stall } from "./begin.js";
 import { deadlineOf } from "./deadlines.js";
 import { guard } from "./guard.js";
+import { MAX_AWAKE_MS, OFFLINE_MS, TICK_MS } from "./limits.js";
 import { beat, frame } from "./mount.js";
 import { now } from "./now.js";
 import { isPressed, tickPresses, tickShown } from "./press.js";
@@ -9,11 +10,6 @@ import { evidenceOf, unwatchResources, watchResources } from "./resources.js";
 import { checkScripts, isScriptMissing } from "./scripts.js";
 
 /** @typedef {import("./begin.js").Attempt} Attempt */
-
-const TICK_MS = 250;
-// A page that was asleep or blocked gets no more than this counted for the whole time.
-const MAX_AWAKE_MS = 1000;
-const OFFLINE_MS = 3000;
 
 /** @type {number | undefined} */
 let timer;
@@ -64,9 +60,10 @@ function tickAttempt(attempt, awakeMs) {
     report(attempt, "popup", { state: "closed" });
     attempt.does.stage("confirming");
   }
-  attempt.offlineMs = navigator.onLine === false ? attempt.offlineMs + awakeMs : 0;
+  attempt.offlineMs = navigator.onLine ? 0 : attempt.offlineMs + awakeMs;
   if (attempt.offlineMs >= OFFLINE_MS) stall(attempt, "offline");
-  if (attempt.age >= deadlineOf(stage, attempt.context.method)) {
+  // The evidence takes a chatty page long, so once is enough.
+  if (!attempt.isStalled && attempt.age >= deadlineOf(stage, attempt.context.method)) {
     stall(attempt, stage === "sdk" ? stage : "no_answer", evidenceOf(attempt));
   }
 }

@@ -1,29 +1,38 @@
 import { listen } from "./listen.js";
 import { now } from "./now.js";
 
-/** @typedef {import("./begin.js").Verbs} Verbs */
+/** @typedef {import("./begin.js").Attempt} Attempt */
 
 // How long a shop may take to validate; then the wallet closes itself, which looks as if the customer did.
 const VALIDATION_MS = 10_000;
 const AUTHORIZED = "paymentauthorized";
 
+// What a PaymentIntent calls itself that was paid, or is held until the shop takes it. While it is processing the bank
+// has the last word, and one that requires an action may be a voucher, which is paid at a till.
+const TAKEN = /succe|_cap/;
+
 /**
- * Settle an attempt as the promise settles. A value like `{error: {code, message}}` is a failure, as Stripe answers; one
- * with a PaymentIntent that is still processing means that the bank has the last word, not that the order is paid.
+ * Settle an attempt as the promise settles. A value like `{error: {code, message}}` is a failure, as Stripe answers, and
+ * so is the answer of `fetch` with a status like 500. Where the provider says that it is not decided, it is not paid.
  *
  * The shop keeps its own promise: a second one derived from it would raise an unhandled rejection of its own wherever
  * the shop handles only the first.
  *
  * @param {any} promise
- * @param {Verbs} does
+ * @param {Attempt} attempt
  */
-export function track(promise, does) {
+export function track(promise, attempt) {
+  const { does } = attempt;
   promise.then(
     /** @param {any} value */
     (value) => {
-      if (value?.error) does.failed(value.error);
-      else if (value?.paymentIntent?.status === "processing") does.stage("confirming");
-      else does.paid();
+      const { ok, error, paymentIntent } = Object(value);
+      if (error || ok === false) does.failed(error || value);
+      else if (paymentIntent && !TAKEN.test(paymentIntent.status)) {
+        does.stage("confirming");
+        // It may last for days, so no page waits for it.
+        attempt.isStalled = true;
+      } else does.paid();
     },
     // A page that is left fails its requests before it says goodbye, and then the goodbye is the truth.
     /** @param {unknown} error */
@@ -35,9 +44,9 @@ export function track(promise, does) {
  * Follow a wallet's sheet by its events, which are those of an ApplePaySession.
  *
  * @param {EventTarget} session
- * @param {Verbs} does
+ * @param {Attempt} attempt
  */
-export function follow(session, does) {
+export function follow(session, { does }) {
   let askedAt = 0;
   for (const type of ["validatemerchant", "paymentmethodselected", AUTHORIZED, "cancel"]) {
     listen(
