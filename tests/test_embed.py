@@ -94,7 +94,7 @@ def test_the_evidence_of_a_stall_is_gathered_once(page: Page, lab: Lab) -> None:
     before = page.evaluate("splits")
     lab.let_pass(page, 1)
     # Each address is split for it, by each request, so once more is hundreds; the page's few scripts are some.
-    assert 0 < before
+    assert before > 0
     assert page.evaluate("splits") - before < 100
 
 
