@@ -143,6 +143,18 @@ def test_a_slow_shop_gets_patience_and_a_quick_one_the_floor(database: Database,
         assert found["confirming"] == SHIPPED["confirming"]
 
 
+def test_what_was_learned_of_a_method_is_found_by_what_the_page_calls_it(database: Database, clock: Clock) -> None:
+    with database.write() as session:
+        cast = Cast(session)
+        pay_many(cast, clock, 0.5, method="scheme")
+        learn_later(cast, clock)
+
+        found = deadlines.of(session, cast.shop)["methods"]
+
+        assert found["scheme"] == found["card"] == {"submitted": BOUNDS["submitted"][0]}
+        assert "applepay" not in found
+
+
 def test_the_switch_reads_what_was_learned_of_the_method(database: Database, clock: Clock) -> None:
     with database.write() as session:
         cast = Cast(session)

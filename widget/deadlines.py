@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session
 
-from widget import attempts, signals
+from widget import attempts, methods, signals
 from widget.attempts import Attempt, Stage
 from widget.database import Base, Id, Instant, Key, insert_once, to
 from widget.orders import Order
@@ -127,6 +127,9 @@ def of(session: Session, shop: Shop) -> dict[str, Any]:
             continue
         place = found["methods"].setdefault(row.method, {}) if row.method else found
         place[row.stage] = row.seconds
+    # The page asks by what it calls the method itself.
+    for method, learned in list(found["methods"].items()):
+        found["methods"] |= dict.fromkeys(methods.spellings_of(method, shop.settled.method_ids), learned)
     return found | shop.settled.deadlines
 
 
