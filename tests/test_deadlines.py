@@ -107,6 +107,8 @@ def test_everything_shipped_can_be_set_and_is_within_what_can_be_set() -> None:
         # A deadline that was too short is what there is to learn.
         ((PRESSED, ("stall", 4.0, {"kind": "no_answer"}), PAID), {"submitted": 7.0}),
         ((PRESSED, ("offline", 4.0, {}), CONFIRMED, PAID), {"confirming": 4.0}),
+        # What a shop's own code may say of a script is not what the page waits for.
+        ((("stage", 0.0, {"stage": "sdk"}), PRESSED, PAID), {"submitted": 7.0}),
         ((PRESSED, CONFIRMED), {}),
         ((PRESSED, ("failed", 4.0, {}), PRESSED, PAID), {}),
         ((PRESSED, ("left", 4.0, {}), ("back", 8.0, {}), PAID), {}),

@@ -40,8 +40,8 @@ SHIPPED: Mapping[str, float] = {
 # Floor and ceiling of what is learned. A floor keeps one slow answer at a quick shop from looking like a stall: five
 # seconds is a lost packet sent again, twice, and a minute is a person who looks for a phone. Beyond the ceiling a
 # person has given up: nobody watches a spinner for longer than half a minute, and a code of a bank lives ten minutes.
+# Nothing is learned of `sdk`: a script is awaited before there is an attempt, and no signal says how long it took.
 BOUNDS: Mapping[str, tuple[float, float]] = {
-    Stage.SDK.value: (5, 30),
     Stage.SUBMITTED.value: (5, 30),
     Stage.AUTHENTICATING.value: (60, 600),
     Stage.CONFIRMING.value: (5, 60),
