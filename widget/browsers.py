@@ -39,7 +39,11 @@ FACTS: dict[str, CapturedFact] = {
     "cores": CapturedFact(N_("Processor cores"), "A slow device freezes where a fast one does not."),
     "cookies": CapturedFact(N_("Cookies"), "Banks and providers need cookies to finish a payment."),
     "storage": CapturedFact(N_("Storage"), "A checkout that may store nothing loses the payment on the way."),
-    "wallets": CapturedFact(N_("Wallets"), "Which of Apple Pay, Google Pay and Samsung Pay this browser has."),
+    "wallets": CapturedFact(
+        N_("Wallets"),
+        "Which of the globals `ApplePaySession` and `SamsungPay` the page has: what its buttons can call, not which "
+        "wallet is set up.",
+    ),
     "page": CapturedFact(N_("Page"), "On which page the payment got stuck: the path only, without the query."),
     "referrer": CapturedFact(N_("Came from"), "Which site led here, a provider's for instance: the host only."),
     "clock_skew": CapturedFact(N_("Clock is off by (s)"), "Banks refuse payments from a device whose clock is wrong."),
