@@ -107,6 +107,8 @@ def test_everything_shipped_can_be_set_and_is_within_what_can_be_set() -> None:
         # A deadline that was too short is what there is to learn.
         ((PRESSED, ("stall", 4.0, {"kind": "no_answer"}), PAID), {"submitted": 7.0}),
         ((PRESSED, ("offline", 4.0, {}), CONFIRMED, PAID), {"confirming": 4.0}),
+        # What a shop's own code may say of a script is not what the page waits for.
+        ((("stage", 0.0, {"stage": "sdk"}), PRESSED, PAID), {"submitted": 7.0}),
         ((PRESSED, CONFIRMED), {}),
         ((PRESSED, ("failed", 4.0, {}), PRESSED, PAID), {}),
         ((PRESSED, ("left", 4.0, {}), ("back", 8.0, {}), PAID), {}),
@@ -141,6 +143,18 @@ def test_a_slow_shop_gets_patience_and_a_quick_one_the_floor(database: Database,
         assert found["methods"]["eft"]["submitted"] == pytest.approx(18, rel=0.1)
         assert found["submitted"] == found["methods"]["eft"]["submitted"]
         assert found["confirming"] == SHIPPED["confirming"]
+
+
+def test_what_was_learned_of_a_method_is_found_by_what_the_page_calls_it(database: Database, clock: Clock) -> None:
+    with database.write() as session:
+        cast = Cast(session)
+        pay_many(cast, clock, 0.5, method="scheme")
+        learn_later(cast, clock)
+
+        found = deadlines.of(session, cast.shop)["methods"]
+
+        assert found["scheme"] == found["card"] == {"submitted": BOUNDS["submitted"][0]}
+        assert "applepay" not in found
 
 
 def test_the_switch_reads_what_was_learned_of_the_method(database: Database, clock: Clock) -> None:

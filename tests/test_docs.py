@@ -10,7 +10,7 @@ import click
 import pytest
 
 from tests.test_embed_build import TOOLS, Node, node
-from widget.browsers import FACTS
+from widget.browsers import FACTS, MAX_FACT_CHARS
 from widget.certainty import STATEMENT_DAYS, statement_days
 from widget.cli import main
 from widget.deadlines import BOUNDS, SHIPPED
@@ -98,6 +98,33 @@ def test_every_captured_fact_stands_with_its_reason_and_no_other() -> None:
     documented = [row for row in _rows(_read("captured.md"), 3) if row[0].startswith("`")]
 
     assert documented == [[f"`{name}`", fact.label, fact.reason] for name, fact in FACTS.items()]
+
+
+def test_texts_are_as_short_as_the_page_cuts_them() -> None:
+    cut = re.search(r"MAX_CHARS = (\d+)", (ROOT / "static" / "embed" / "describe.js").read_text())
+
+    assert cut
+    assert set(re.findall(r"(\d+) characters", _read("captured.md"))) == {cut[1]} == {str(MAX_FACT_CHARS)}
+
+
+def test_the_wallets_are_the_globals_that_the_page_looks_for() -> None:
+    asked = re.search(r"wallets: \[([^]]+)\]", (ROOT / "static" / "embed" / "gather.js").read_text())
+
+    assert asked
+    assert re.findall(r"`(\w+)`", FACTS["wallets"].reason) == re.findall(r'"(\w+)"', asked[1])
+
+
+@pytest.mark.parametrize(
+    ("limit", "words"),
+    [
+        ("silent", "killed while it is seen is known to be gone {:g} s after its last heartbeat"),
+        ("hidden", "killed in the background is known to be gone only after {:g} minutes"),
+    ],
+)
+def test_how_long_a_killed_tab_stays_unnoticed_is_told(limit: str, words: str) -> None:
+    told = " ".join(_read("detection.md").split("## Limits")[1].split())
+
+    assert words.format(SHIPPED[limit] / (60 if "minutes" in words else 1)) in told
 
 
 @pytest.mark.parametrize("link", _links(), ids=lambda link: f"{link[0]}:{link[1]}")

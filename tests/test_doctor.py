@@ -24,13 +24,14 @@ from widget import clock, digest, migrations, shops
 from widget.attempts import Attempt
 from widget.beacons import Arrival, Beacon, accept, parse
 from widget.database import Database
-from widget.doctor import Check, Unable, Verdict, examine
+from widget.doctor import Check, Entrance, Unable, Verdict, examine
 from widget.doctor.policy import Violation, allowing
 from widget.doctor.protection import Relation, granted, relation_of
 from widget.doctor.selectors import matches
 from widget.doctor.signature import Secrets
 from widget.doctor.signature import examine as examine_order
 from widget.doctor.traces import Traces
+from widget.doctor.visit import opened
 from widget.orders import Order
 from widget.pulses import Pulse
 from widget.settings import Settings
@@ -41,6 +42,7 @@ PAGE = """<!doctype html><html lang="en"><title>Checkout</title><meta charset="u
 <p id="errors"></p>
 {tag}{more}</html>"""
 INSTALL = Path(__file__).parent.parent / "static" / "docs" / "install.md"
+SLOW_SECONDS = 60
 ALLOWED = "https://elsewhere.example"
 
 
@@ -54,6 +56,12 @@ class Shop:
     headers: dict[str, str] = field(default_factory=dict)
     scripts: dict[str, str] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    # What came with each request: its host and path, its cookies, and its X-Staging.
+    brought: list[tuple[str, str, str]] = field(default_factory=list)
+    # A part of the cookies, or of X-Staging, without which the checkout does not open.
+    wants: str = ""
+    leads: dict[str, str] = field(default_factory=dict)
+    answers: threading.Event = field(default_factory=threading.Event)
 
     def tag(self, **attributes: str) -> str:
         said = {"src": f"{self.unjam_url}/embed.js", "data-site": "healthy"} | attributes
@@ -75,9 +83,11 @@ class Clinic:
     browser: Browser
     secret: str
 
-    def look(self, path: str = "/checkout", host: str = "127.0.0.1") -> dict[str, Check]:
+    def look(
+        self, path: str = "/checkout", host: str = "127.0.0.1", entrance: Entrance | None = None
+    ) -> dict[str, Check]:
         address = self.shop.url.replace("127.0.0.1", host) + path
-        said = examine(self.browser, self.settings, self.database, address, None)
+        said = examine(self.browser, self.settings, self.database, address, None, entrance or Entrance())
         return {check.name: check for check in said}
 
     def order(self, **changed: str) -> dict[str, str]:
@@ -107,8 +117,16 @@ def shop(installed: tuple[Running, dict[str, str]]) -> Iterator[Shop]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             shop.asked.append(self.path)
+            if self.path == "/slow":
+                shop.answers.wait(SLOW_SECONDS)
+            cookies, staging = self.headers.get("Cookie", ""), self.headers.get("X-Staging", "")
+            shop.brought.append((f"{self.headers['Host'].split(':')[0]}{self.path}", cookies, staging))
             script = shop.scripts.get(self.path)
-            self.send_response(200 if script is not None or self.path == "/checkout" else 404)
+            path = self.path.split("?")[0]
+            is_let_in, lead = path == "/checkout" and shop.wants in cookies + staging, shop.leads.get(path)
+            self.send_response(302 if lead else 200 if script is not None or is_let_in else 404)
+            if lead:
+                self.send_header("Location", lead)
             self.send_header("Content-Type", "text/html" if script is None else "text/javascript")
             for name, value in shop.headers.items():
                 self.send_header(name, value)
@@ -125,6 +143,7 @@ def shop(installed: tuple[Running, dict[str, str]]) -> Iterator[Shop]:
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
     shop.url = f"http://127.0.0.1:{server.server_port}"
     yield shop
+    shop.answers.set()
     server.shutdown()
     server.server_close()
 
@@ -149,6 +168,9 @@ def clinic(installed: tuple[Running, dict[str, str]], shop: Shop, secret: str, b
     shop.headers.clear()
     shop.scripts.clear()
     shop.asked.clear()
+    shop.brought.clear()
+    shop.leads.clear()
+    shop.wants = ""
     shop.shows(shop.tag())
     database = Database(env["UNJAM_DATABASE_URL"])
     settings = Settings(environment="test", public_url=env["UNJAM_PUBLIC_URL"], database_url=env["UNJAM_DATABASE_URL"])
@@ -300,6 +322,135 @@ def test_a_page_that_fails_is_named(clinic: Clinic) -> None:
 
     assert check.is_broken
     assert "answers 404" in check.said
+    assert all(option in check.mend for option in ("--first", "--cookie", "--header"))
+
+
+def test_a_checkout_that_leads_to_the_basket_is_named_with_the_ways_in(clinic: Clinic) -> None:
+    clinic.shop.leads["/pay"] = "/checkout?token=secret"
+    clinic.shop.shows()
+
+    check = clinic.look("/pay?basket=secret")["page"]
+
+    assert check.said == (f"{clinic.shop.url}/pay leads to {clinic.shop.url}/checkout, where there is no Unjam tag.")
+    assert all(option in check.mend for option in ("--first", "--cookie", "--header"))
+
+
+def test_a_checkout_that_leads_on_to_its_tag_is_well(clinic: Clinic) -> None:
+    clinic.shop.leads["/pay"] = "/checkout"
+    clinic.shop.headers["Content-Security-Policy"] = "script-src 'none'"
+
+    assert clinic.look("/pay")["page"].verdict is Verdict.OK
+
+
+# So that only the page is looked at: scripts are kept out.
+QUIET = "script-src 'none'"
+
+
+def test_a_cookie_opens_a_checkout_and_goes_to_its_host_alone(clinic: Clinic) -> None:
+    clinic.shop.wants, clinic.shop.headers["Content-Security-Policy"] = "session=a=b", QUIET
+    elsewhere = clinic.shop.url.replace("127.0.0.1", "localhost")
+    clinic.shop.shows(clinic.shop.tag(), more=f'<img src="{elsewhere}/seen.png">')
+
+    check = clinic.look(entrance=Entrance.of(["session=a=b", "lang=en"], [], []))["page"]
+
+    brought = {place: cookies for place, cookies, _ in clinic.shop.brought}
+    assert check.verdict is Verdict.OK
+    assert brought["127.0.0.1/checkout"] == "session=a=b; lang=en"
+    assert brought["localhost/seen.png"] == ""
+
+
+def test_a_header_opens_a_checkout_and_goes_to_its_origin_alone_even_after_a_redirect(clinic: Clinic) -> None:
+    clinic.shop.wants, clinic.shop.headers["Content-Security-Policy"] = "let me in", QUIET
+    elsewhere = clinic.shop.url.replace("127.0.0.1", "localhost")
+    clinic.shop.leads |= {"/away.png": f"{elsewhere}/led.png", "/home.png": "/here.png"}
+    images = "".join(f'<img src="{each}">' for each in (f"{elsewhere}/seen.png", "/away.png", "/home.png"))
+    clinic.shop.shows(clinic.shop.tag(), more=images)
+
+    check = clinic.look(entrance=Entrance.of([], ["x-staging:  let me in "], []))["page"]
+
+    brought = {place: staging for place, _, staging in clinic.shop.brought}
+    assert check.verdict is Verdict.OK
+    assert {place for place, staging in brought.items() if staging == "let me in"} >= {
+        *("127.0.0.1/checkout", "127.0.0.1/away.png", "127.0.0.1/here.png")
+    }
+    assert (brought["localhost/seen.png"], brought["localhost/led.png"]) == ("", "")
+
+
+def test_a_healthy_checkout_with_an_entrance_is_called_so_and_nothing_is_left_behind(clinic: Clinic) -> None:
+    # The pages before it bear the tag, too, and begin an attempt of their own.
+    own = (
+        "<script>(function go() { window.Unjam ? Unjam.attempt().stage('submitted') : setTimeout(go, 20) })()</script>"
+    )
+    clinic.shop.shows(clinic.shop.tag(**clinic.order()), more=own)
+    clinic.shop.wants, clinic.shop.leads["/fill"] = "let me in", "/checkout"
+    entrance = Entrance.of(["session=1"], ["X-Staging: let me in"], [f"{clinic.shop.url}/fill"] * 2)
+
+    said = clinic.look(entrance=entrance)
+
+    assert [check for check in said.values() if check.is_broken] == []
+    with clinic.database.read() as session:
+        assert [session.scalars(sa.select(kind)).all() for kind in (Beacon, Attempt, Order)] == [[], [], []]
+
+
+def test_pages_that_come_first_fill_the_basket_in_their_order(clinic: Clinic) -> None:
+    clinic.shop.wants, clinic.shop.headers["Content-Security-Policy"] = "basket=full", QUIET
+    clinic.shop.headers["Set-Cookie"] = "basket=full; Path=/"
+    clinic.shop.scripts |= {"/shirt": "", "/size?m": ""}
+    first = [f"{clinic.shop.url}/shirt", f"{clinic.shop.url}/size?m"]
+
+    check = clinic.look(entrance=Entrance.of([], [], first))["page"]
+
+    assert check.verdict is Verdict.OK
+    assert [path for path in clinic.shop.asked if path != "/favicon.ico"] == ["/shirt", "/size?m", "/checkout"]
+
+
+def test_what_the_pages_before_break_off_is_no_failure_of_the_checkout(clinic: Clinic) -> None:
+    clinic.shop.shows(clinic.shop.tag(), more="<script>fetch('/slow')</script>")
+    checkout = f"{clinic.shop.url}/checkout"
+
+    with opened(clinic.browser, checkout, Entrance(first=(checkout,)), "mark") as visit:
+        # What was broken off is told before what is asked for afterwards.
+        assert visit.page.evaluate("() => fetch('/nowhere').then((answer) => answer.status)") == 404
+        assert visit.failures == {}
+        assert clinic.shop.asked.count("/slow") == 2
+
+
+def test_a_page_that_comes_first_and_fails_ends_the_visit_without_its_query(clinic: Clinic) -> None:
+    entrance = Entrance.of([], [], [f"{clinic.shop.url}/nowhere?token=secret"])
+
+    with pytest.raises(Unable, match=r"/nowhere \(--first\) answers 404") as raised:
+        clinic.look(entrance=entrance)
+
+    assert "secret" not in str(raised.value)
+    assert "/checkout" not in clinic.shop.asked
+
+
+@pytest.mark.parametrize(
+    ("option", "typed", "said"),
+    [
+        ("cookies", "s3cret", "--cookie number 1 is no cookie: write it as NAME=VALUE"),
+        ("cookies", "=s3cret", "--cookie number 1 is no cookie"),
+        ("cookies", "a b=s3cret", "--cookie number 1 is no cookie"),
+        ("cookies", "a=s3cret; b=1", "cookie a holds a semicolon"),
+        ("headers", "s3cret", "--header number 1 is no header: write it as 'NAME: VALUE'"),
+        ("headers", "X y: s3cret", "--header number 1 is no header"),
+        ("headers", "X: s3cret\r\nY: 1", "header X holds a line break"),
+        ("headers", "Cookie: a=s3cret", "with --cookie NAME=VALUE instead"),
+        ("headers", "Host: s3cret", "cannot change Host"),
+        ("headers", "Proxy-Authorization: s3cret", "cannot change Proxy-Authorization"),
+        ("headers", "User-Agent: s3cret", "cannot change User-Agent"),
+        ("first", "shop.example/s3cret", "--first number 1 is no address of a page"),
+        ("first", "https://[s3cret", "--first number 1 is no address of a page"),
+    ],
+)
+def test_what_is_malformed_gets_one_sentence_without_its_value(option: str, typed: str, said: str) -> None:
+    words: dict[str, list[str]] = {"cookies": [], "headers": [], "first": []} | {option: [typed]}
+
+    with pytest.raises(Unable) as raised:
+        Entrance.of(**words)
+
+    assert said in str(raised.value)
+    assert "s3cret" not in str(raised.value)
 
 
 @pytest.mark.parametrize(
@@ -527,6 +678,27 @@ def test_the_command_prints_lines_and_tells_by_its_exit_code(clinic: Clinic) -> 
 
     assert done.returncode == 1, done.stderr
     assert "FAIL  tag         There is no Unjam tag on the page." in done.stdout
+
+
+def test_the_command_lets_itself_in_and_prints_no_secret(clinic: Clinic) -> None:
+    clinic.shop.wants, clinic.shop.headers["Content-Security-Policy"] = "c00kie; lang=ents3cret", QUIET
+    clinic.shop.scripts["/shirt?t0ken"] = ""
+    ways = ["--cookie", "session=c00kie", "--cookie", "lang=en", "--header", "X-Staging: ts3cret"]
+
+    done = _run(clinic, clinic.shop.url + "/checkout", *ways, "--first", clinic.shop.url + "/shirt?t0ken", "--json")
+
+    checks = {check["name"]: check["verdict"] for check in json.loads(done.stdout)["checks"]}
+    assert checks["page"] == "ok"
+    assert clinic.shop.asked[0] == "/shirt?t0ken"
+    assert not any(secret in done.stdout + done.stderr for secret in ("c00kie", "s3cret", "t0ken"))
+
+
+def test_a_malformed_option_gets_one_sentence_of_the_command(clinic: Clinic) -> None:
+    done = _run(clinic, clinic.shop.url + "/checkout", "--cookie", "s3cret")
+
+    assert done.returncode == 1
+    assert "Error: --cookie number 1 is no cookie" in done.stderr
+    assert "s3cret" not in done.stderr + done.stdout
 
 
 def test_the_command_prints_json_for_machines(clinic: Clinic) -> None:

@@ -45,12 +45,14 @@ def tokens(client: FlaskClient) -> Tokens:
     return found
 
 
-def open_panel(client: FlaskClient, cast: Cast, *, attempt: str | None = None, is_signed: bool = True) -> str:
+def open_panel(
+    client: FlaskClient, cast: Cast, *, attempt: str | None = None, is_signed: bool = True, method: str = "card"
+) -> str:
     """The token in the panel that the frame opens."""
     order = cast.context(is_signed=is_signed).model_dump()
     body = {
         "site": "demo",
-        "attempt": {"key": attempt or key(), "order": order, "method": "card", "provider": "demo"},
+        "attempt": {"key": attempt or key(), "order": order, "method": method, "provider": "demo"},
         "facts": {"language": "en-ZA", "password": "no"},
     }
     answer = client.post("/panel", json=body, headers={"Unjam-Frame": "1"})

@@ -40,6 +40,8 @@ def order(scene: Scene, situation: Situation = EVERYTHING) -> list[str]:
         (Scene(StallKind.ERROR, "card"), "error_message", ["method", "payment_link", "retry"]),
         (Scene(StallKind.WALLET, "apple_pay"), "apple_pay", ["method", "retry", "payment_link", "device"]),
         (Scene(StallKind.NO_ANSWER, "samsung_pay"), "samsung_pay", ["method", "retry", "device"]),
+        (Scene(StallKind.NO_ANSWER, "samsungpay"), "samsung_pay", ["method", "retry", "device"]),
+        (Scene(StallKind.NO_ANSWER, "paywithgoogle"), "wallet", ["method", "retry"]),
         (Scene(StallKind.DECLINED, "card", retry="never"), "declined_for_good", ["method", "transfer"]),
         (Scene(StallKind.IN_APP, "card"), "in_app", ["device", "payment_link"]),
         (Scene(StallKind.FROZEN, "card"), "broken_page", ["payment_link", "retry"]),

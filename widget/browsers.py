@@ -40,7 +40,9 @@ FACTS: dict[str, CapturedFact] = {
     "cookies": CapturedFact(N_("Cookies"), "Banks and providers need cookies to finish a payment."),
     "storage": CapturedFact(N_("Storage"), "A checkout that may store nothing loses the payment on the way."),
     "wallets": CapturedFact(
-        N_("Wallets"), "Which interfaces for wallets it has: Apple Pay's, and the one of Google Pay."
+        N_("Wallets"),
+        "Which of the interfaces `ApplePaySession` and `PaymentRequest` the browser has: by which wallets open, not which "
+        "is set up.",
     ),
     "page": CapturedFact(N_("Page"), "On which page the payment got stuck: the path only, without the query."),
     "referrer": CapturedFact(N_("Came from"), "Which site led here, a provider's for instance: the host only."),

@@ -9,6 +9,7 @@ from widget import attempts, ledger, watches
 from widget.attempts import Attempt
 from widget.charges import Charge
 from widget.ledger import Balance
+from widget.methods import known_as
 from widget.money import Money
 from widget.orders import Order
 from widget.providers import ChargeState, Paid, Retry
@@ -138,7 +139,7 @@ def is_begun_by_kin(session: Session, attempt: Attempt, order: Order | None, now
 
 
 def statement_days(method: str | None) -> tuple[int, int]:
-    return STATEMENT_DAYS.get(method or "", _STATEMENT_DAYS_OF_OTHERS)
+    return STATEMENT_DAYS.get(known_as(method), _STATEMENT_DAYS_OF_OTHERS)
 
 
 def _quoted(state: ChargeState, charge: Charge | None) -> str | None:

@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session
 
-from widget import attempts, signals
+from widget import attempts, methods, signals
 from widget.attempts import Attempt, Stage
 from widget.database import Base, Id, Instant, Key, insert_once, to
 from widget.orders import Order
@@ -40,8 +40,8 @@ SHIPPED: Mapping[str, float] = {
 # Floor and ceiling of what is learned. A floor keeps one slow answer at a quick shop from looking like a stall: five
 # seconds is a lost packet sent again, twice, and a minute is a person who looks for a phone. Beyond the ceiling a
 # person has given up: nobody watches a spinner for longer than half a minute, and a code of a bank lives ten minutes.
+# Nothing is learned of `sdk`: a script is awaited before there is an attempt, and no signal says how long it took.
 BOUNDS: Mapping[str, tuple[float, float]] = {
-    Stage.SDK.value: (5, 30),
     Stage.SUBMITTED.value: (5, 30),
     Stage.AUTHENTICATING.value: (60, 600),
     Stage.CONFIRMING.value: (5, 60),
@@ -127,6 +127,9 @@ def of(session: Session, shop: Shop) -> dict[str, Any]:
             continue
         place = found["methods"].setdefault(row.method, {}) if row.method else found
         place[row.stage] = row.seconds
+    # The page asks by what it calls the method itself.
+    for method, learned in list(found["methods"].items()):
+        found["methods"] |= dict.fromkeys(methods.spellings_of(method, shop.settled.method_ids), learned)
     return found | shop.settled.deadlines
 
 

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from widget import attempts, charges, signals, stalls, verdicts
 from widget.attempts import Attempt, Stage
 from widget.browsers import in_app_of
+from widget.methods import known_as
 from widget.orders import Order
 from widget.providers import ChargeState
 from widget.pulses import Pulse
@@ -176,7 +177,7 @@ def _observed(
     return Observed(
         symptom=symptom,
         stage=stage,
-        method=attempt.method,
+        method=known_as(attempt.method),
         failure=" ".join(str(said[name]) for name in ("code", "name", "message") if said.get(name)),
         answers=answers if isinstance(answers, int) else 0,
         earlier_leg_paid=bool(history.earlier_legs),
@@ -242,7 +243,7 @@ def _proof(session: Session, attempt: Attempt, history: _History, seen: Observed
         case StallKind.DECLINED_AGAIN:
             return {"declines": seen.earlier_declines + 1} if seen.earlier_declines else {}
         case StallKind.WALLET:
-            return {"wallet": attempt.method}
+            return {"wallet": seen.method}
         case StallKind.CLOCK:
             return {"clock_skew": seen.clock_skew}
         case StallKind.IN_APP:

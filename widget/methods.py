@@ -1,5 +1,9 @@
-"""Names of payment methods: the shop's own, and ours in the reader's language where the shop writes another one."""
+"""Names of payment methods: the shop's own, and ours in the reader's language where the shop writes another one.
 
+Rules that concern one method ask for it by `known_as`, since pages pass on what their provider's script calls it.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from widget.language import N_, language_of, say
@@ -30,19 +34,60 @@ _NAMES = {
     "wallet": N_("Wallet"),
 }
 _BRANDS = {
+    "amazon_pay": "Amazon Pay",
     "apple_pay": "Apple Pay",
-    "applepay": "Apple Pay",
     "google_pay": "Google Pay",
-    "googlepay": "Google Pay",
     "ideal": "iDEAL",
     "mpesa": "M-Pesa",
     "paypal": "PayPal",
     "pix": "PIX",
     "samsung_pay": "Samsung Pay",
-    "samsungpay": "Samsung Pay",
     "sepa": "SEPA",
     "upi": "UPI",
 }
+# How Adyen (`paymentMethod.type`), Stripe (`payment_method.type`), Mollie (`method`) and PayPal (`fundingSource`) spell
+# them in lower case, by our id. A word that a shop may mean something else by is not here.
+_SPELLINGS: Mapping[str, tuple[str, ...]] = {
+    "amazon_pay": ("amazonpay",),
+    "apple_pay": ("applepay",),
+    "bancontact": ("bcmc", "bcmc_mobile"),
+    "bank_transfer": ("banktransfer", "banktransfer_iban", "customer_balance"),
+    "card": ("cards", "creditcard", "scheme"),
+    "direct_debit": (
+        *("ach", "acss_debit", "au_becs_debit", "bacs_debit", "directdebit", "directdebit_gb", "us_bank_account"),
+    ),
+    "gift_card": ("giftcard",),
+    "google_pay": ("googlepay", "gpay", "paywithgoogle"),
+    "klarna": ("klarna_account", "klarna_paynow", "klarnapaylater", "klarnapaynow", "klarnasliceit"),
+    "pay_later": ("paylater",),
+    "samsung_pay": ("samsungpay",),
+    "sepa": ("sepa_debit", "sepadirectdebit"),
+    "upi": ("upi_collect", "upi_intent", "upi_qr"),
+}
+_KNOWN_AS = {spelling: ours for ours, spellings in _SPELLINGS.items() for spelling in spellings}
+
+
+def known_as(method: str | None) -> str:
+    """What we call the method with this id: a provider's spelling in ours, all else as it is; "" for none."""
+    return _KNOWN_AS.get(method or "", method or "")
+
+
+def own_id(said: str, ids: Sequence[str]) -> str:
+    """The one among a shop's ids that what a page says stands for, or else what it says.
+
+    The same id counts first, then one that is spelled alike, then one that means the same. Where two of these could be
+    meant, neither is.
+    """
+    if said in ids:
+        return said
+    alike = [each for each in ids if each.replace("_", "") == said.replace("_", "")]
+    found = alike or [each for each in ids if known_as(each) == known_as(said)]
+    return found[0] if len(found) == 1 else said
+
+
+def spellings_of(own: str, ids: Sequence[str]) -> tuple[str, ...]:
+    """What pages may say for one of a shop's ids, beside that id."""
+    return tuple(each for each in (*_SPELLINGS, *_KNOWN_AS) if each not in {own, *ids} and own_id(each, ids) == own)
 
 
 def name_of(method: str, label: str | None, home: str, locale: str | None) -> str:
@@ -53,9 +98,10 @@ def name_of(method: str, label: str | None, home: str, locale: str | None) -> st
     """
     if label and language_of(home) == language_of(locale):
         return label
-    if method in _NAMES:
-        return say(_NAMES[method], locale)
-    return label or _BRANDS.get(method) or method.replace("_", " ").capitalize()
+    known = method if method in _NAMES else known_as(method)
+    if known in _NAMES:
+        return say(_NAMES[known], locale)
+    return label or _BRANDS.get(known) or known.replace("_", " ").capitalize()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from widget.language import N_, Said, counted
+from widget.methods import known_as
 from widget.money import Money
 from widget.offers import Choice, OfferKind
 from widget.ranking import Beta
@@ -72,7 +73,7 @@ def _is(*kinds: StallKind) -> Callable[[Scene], bool]:
 
 
 def _pays_with(*words: str) -> Callable[[Scene], bool]:
-    return lambda scene: any(word in (scene.method or "") for word in words)
+    return lambda scene: any(word in known_as(scene.method) for word in words)
 
 
 def _is_declined(scene: Scene) -> bool:
@@ -124,7 +125,7 @@ _PLAYBOOKS: tuple[Playbook, ...] = (
     ),
     Playbook(
         "wallet",
-        lambda scene: scene.kind is StallKind.WALLET or _pays_with("google_pay", "gpay", "wallet")(scene),
+        lambda scene: scene.kind is StallKind.WALLET or _pays_with("google_pay", "wallet")(scene),
         order=(_K.METHOD, _K.RETRY, _K.PAYMENT_LINK, _K.DEVICE),
     ),
     Playbook(

@@ -40,7 +40,7 @@ def open_for(session: Session, shop: Shop, context: AttemptContext, now: datetim
         attempt.order_id = order.id
         attempt.amount, attempt.currency = context.order.amount, context.order.currency
         attempt.email = context.order.email or None
-    attempt.method = context.method or attempt.method
+    attempt.method = shop.settled.method_id(context.method) or attempt.method
     attempt.provider = context.provider or attempt.provider
     attempt.payment = context.payment or attempt.payment
     if context.legs is not None:

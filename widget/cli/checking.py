@@ -27,11 +27,25 @@ def check() -> None:
 @click.argument("url")
 @click.option("--site", help="Site key of the shop that the page should belong to.")
 @click.option("--browser", "program", metavar="PATH", help="A Chromium. Found by itself when absent.")
+@click.option("--cookie", "cookies", multiple=True, metavar="NAME=VALUE", help="For the host of URL. Repeatable.")
+@click.option("--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="To the origin of URL. Repeatable.")
+@click.option("--first", multiple=True, metavar="URL", help="A page to open before, to fill the basket. Repeatable.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of lines.")
-def doctor(url: str, site: str | None, program: str | None, as_json: bool) -> None:
-    """Open a shop's checkout page in a headless browser and check, step by step, whether Unjam works on it."""
+def doctor(
+    url: str,
+    site: str | None,
+    program: str | None,
+    cookies: tuple[str, ...],
+    headers: tuple[str, ...],
+    first: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Open a shop's checkout page in a headless browser and check, step by step, whether Unjam works on it.
+
+    A checkout behind a basket or a sign-in opens with --first, --cookie and --header.
+    """
     try:
-        from widget.doctor import Unable, a_browser, examine
+        from widget.doctor import Entrance, Unable, a_browser, examine
     except ImportError as error:
         raise click.ClickException("the doctor needs Playwright: pip install 'unjam[doctor]'") from error
     from widget.database import Database
@@ -40,8 +54,9 @@ def doctor(url: str, site: str | None, program: str | None, as_json: bool) -> No
     upgrade(loaded)
     database, said = Database(loaded.database_url), []
     try:
+        entrance = Entrance.of(cookies, headers, first)
         with a_browser(program) as browser:
-            for check in examine(browser, loaded, database, url, site):
+            for check in examine(browser, loaded, database, url, site, entrance):
                 said.append(check)
                 if not as_json:
                     click.echo(check.line)

@@ -8,6 +8,7 @@ from widget.diagnosis.rule import AGREED, LIKELY, SEEN, Rule, Sentence, figure, 
 from widget.diagnosis.tallies import FAILED_FOR, WORKS
 from widget.feeds import Indicator
 from widget.language import N_, counted
+from widget.methods import known_as
 from widget.stalls import StallKind
 
 # Kinds that a fault of the provider, or of one method, would look like.
@@ -245,7 +246,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "wallet_push_unanswered",
-        lambda case: case.kind is StallKind.WALLET and case.method == "samsung_pay" and case.is_hanging,
+        lambda case: case.kind is StallKind.WALLET and known_as(case.method) == "samsung_pay" and case.is_hanging,
         Side.CUSTOMER,
         N_("{method} waits for you to approve on your phone. The request there may have run out."),
         "Samsung Pay on a computer sends a request to the phone, which has its own time limit.",
@@ -256,7 +257,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "merchant_session_missing",
-        lambda case: case.kind is StallKind.WALLET and case.method == "apple_pay" and case.is_hanging,
+        lambda case: case.kind is StallKind.WALLET and known_as(case.method) == "apple_pay" and case.is_hanging,
         Side.SHOP,
         N_("{method} did not get an answer from the shop in time."),
         "The Apple Pay sheet waits: the merchant session was not given within its 30 s, or completePayment was not "

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, Error
 
@@ -10,15 +9,16 @@ from widget import clock, shops
 from widget.database import Database
 from widget.doctor import attempt, frame, providers, selectors, signature, tag
 from widget.doctor.checks import Check, Unable, Verdict, broken, skipped, well
+from widget.doctor.entrance import WAYS_IN, Entrance, without_query
 from widget.doctor.signature import Secrets
 from widget.doctor.tag import Tag
 from widget.doctor.traces import Traces
-from widget.doctor.visit import Visit, a_browser, opened
+from widget.doctor.visit import Visit, a_browser, new_mark, opened
 from widget.providers import scripts
 from widget.settings import Settings
-from widget.shops import KeyKind, Shop
+from widget.shops import KeyKind, Shop, origin_of
 
-__all__ = ["Check", "Unable", "Verdict", "a_browser", "examine"]
+__all__ = ["Check", "Entrance", "Unable", "Verdict", "a_browser", "examine"]
 
 # Every check, in the order in which they are said. What comes to nothing is said to be skipped.
 NAMES = (
@@ -26,39 +26,44 @@ NAMES = (
     *("order", "button", "success", "error", "provider"),
 )
 CLOCK_MAY_BE_OFF_SECONDS = 30
+NO_ENTRANCE = Entrance()
 
 
 def examine(
-    browser: Browser, settings: Settings, database: Database, address: str, site: str | None
+    browser: Browser,
+    settings: Settings,
+    database: Database,
+    address: str,
+    site: str | None,
+    entrance: Entrance = NO_ENTRANCE,
 ) -> Iterator[Check]:
     """Each check as soon as it is made. Presses nothing on the page and leaves nothing in the database.
 
-    Raises Unable when the address cannot be opened.
+    Raises Unable when the address, or a page of the entrance, cannot be opened.
     """
-    if urlsplit(address).scheme not in {"http", "https"}:
-        raise Unable(f"{address} is no address of a page: begin it with https://")
+    try:
+        origin_of(address)
+    except ValueError:
+        raise Unable(f"{address} is no address of a page: begin it with https://") from None
     said: list[Check] = []
-    with opened(browser, address) as visit:
-        traces = Traces(database, visit.mark)
-        try:
-            for check in _examined(Patient(visit, settings, database, traces), site):
-                said.append(check)
-                yield check
-        except Error as error:
-            raise Unable(f"The browser lost the page: {str(error).splitlines()[0]}. Try once more.") from error
-        finally:
-            _leave(visit, traces)
+    mark = new_mark()
+    traces = Traces(database, mark)
+    try:
+        with opened(browser, address, entrance, mark) as visit:
+            try:
+                for check in _examined(Patient(visit, settings, database, traces), site):
+                    said.append(check)
+                    yield check
+            except Error as error:
+                raise Unable(f"The browser lost the page: {str(error).splitlines()[0]}. Try once more.") from error
+            finally:
+                visit.page.close()
+    finally:
+        traces.remove()
     first = next((each.name for each in said if each.is_broken), "page")
     for name in NAMES:
         if name not in {each.name for each in said}:
             yield skipped(name, f"mend “{first}” first")
-
-
-def _leave(visit: Visit, traces: Traces) -> None:
-    try:
-        visit.page.close()
-    finally:
-        traces.remove()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +82,11 @@ class Patient:
 
 def _examined(patient: Patient, site: str | None) -> Iterator[Check]:
     visit = patient.visit
-    yield _page(visit)
+    tags = tag.tags_on(visit, patient.public_url)
+    yield _page(visit, has_tag=bool(tags))
     yield _clock(visit)
     with patient.database.read() as session:
         known = {shop.site: shop for shop in shops.all_of_them(session)}
-    tags = tag.tags_on(visit, patient.public_url)
     found = tag.found(tags, known, patient.public_url, site)
     yield found
     if not tags:
@@ -118,11 +123,13 @@ def _alive(patient: Patient, shop: Shop, ours: Tag) -> Iterator[Check]:
     attempt.end(visit)
 
 
-def _page(visit: Visit) -> Check:
+def _page(visit: Visit, *, has_tag: bool) -> Check:
     name, address = "page", visit.page.url
     if visit.status is None or visit.status >= 400:
-        mend = "Give the address of a checkout that opens without signing in, with something in the basket."
-        return broken(name, f"{address} answers {visit.status}.", mend)
+        return broken(name, f"{address} answers {visit.status}.", f"Give the address of the checkout. {WAYS_IN}")
+    if visit.was_led_away and not has_tag:
+        words = f"{without_query(visit.asked)} leads to {without_query(address)}, where there is no Unjam tag."
+        return broken(name, words, f"Give the address at which the checkout itself opens. {WAYS_IN}")
     return well(name, f"{address} answers {visit.status}")
 
 

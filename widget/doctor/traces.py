@@ -22,7 +22,7 @@ _EARLIER = timedelta(minutes=1)
 
 
 class Traces:
-    """The rows of one visit. `mark` stands in the user-agent text of its browser and nowhere else."""
+    """The rows of one visit, from now on. `mark` stands in the user-agent text of its browser and nowhere else."""
 
     def __init__(self, database: Database, mark: str) -> None:
         self._database, self._mark = database, mark
@@ -75,7 +75,9 @@ class Traces:
         return list(session.scalars(sa.select(Order.id).where(Order.id.in_(ids)).order_by(Order.id).with_for_update()))
 
     def _of_beacons(self) -> list[sa.ColumnElement[bool]]:
-        return [Beacon.received_at >= self._since, Beacon.user_agent.contains(self._mark)]
+        # What Chromium sends while it leaves a page bears its own name instead of ours.
+        is_known = sa.and_(Beacon.shop_id.in_(self._shops), Beacon.attempt_key.in_(self._keys))
+        return [Beacon.received_at >= self._since, sa.or_(Beacon.user_agent.contains(self._mark), is_known)]
 
     def _of_pulses(self) -> list[sa.ColumnElement[bool]]:
         return [Pulse.shop_id.in_(self._shops), Pulse.attempt_key.in_(self._keys)]

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from playwright.sync_api import (
     Browser,
-    BrowserContext,
     ConsoleMessage,
     Error,
     Frame,
@@ -27,7 +27,9 @@ from playwright.sync_api import (
 
 from widget import clock
 from widget.doctor.checks import Unable
+from widget.doctor.entrance import Entrance, without_query
 from widget.doctor.policy import Violation
+from widget.shops import origin_of
 
 Found = TypeVar("Found")
 
@@ -58,16 +60,22 @@ _SCRIPTS = """
 
 @dataclass
 class Visit:
-    """A page that was opened, with what its browser reported. `mark` is in the browser's user-agent text."""
+    """A page that was opened at the address `asked`, with what its browser reported."""
 
     page: Page
-    mark: str
+    asked: str
     status: int | None = None
     answered_at: datetime | None = None
     headers: dict[str, str] = field(default_factory=dict)
     complaints: list[str] = field(default_factory=list)
     failures: dict[str, str] = field(default_factory=dict)
     answers: dict[str, Response] = field(default_factory=dict)
+
+    @property
+    def was_led_away(self) -> bool:
+        """Whether another page stands there than was asked for."""
+        asked, found = ((origin_of(each), urlsplit(each).path.rstrip("/")) for each in (self.asked, self.page.url))
+        return asked != found
 
     def scripts(self) -> list[dict[str, Any]]:
         """The script elements of the page as they stand now."""
@@ -122,34 +130,63 @@ def a_browser(program: str | None) -> Iterator[Browser]:
         browser.close()
 
 
+def new_mark() -> str:
+    """What tells the browser of one visit from all others."""
+    return "".join(secrets.choice(string.ascii_lowercase) for _ in range(20))
+
+
 @contextmanager
-def opened(browser: Browser, address: str) -> Iterator[Visit]:
-    """The page as a new visitor sees it. Raises Unable when nothing answers there."""
-    mark = "".join(secrets.choice(string.ascii_lowercase) for _ in range(20))
-    context = browser.new_context(user_agent=f"{_agent_of(browser)} UnjamDoctor/{mark}")
+def opened(browser: Browser, address: str, entrance: Entrance, mark: str) -> Iterator[Visit]:
+    """The page as a new visitor with this entrance sees it. `mark` is in the browser's user-agent text.
+
+    Raises Unable when nothing answers there.
+    """
+    context = browser.new_context(
+        user_agent=f"{_agent_of(browser)} UnjamDoctor/{mark}",
+        # What a service worker asks for would go without our headers.
+        service_workers="block" if entrance.headers else "allow",
+    )
     try:
-        yield _open(context, address, mark)
+        page = context.new_page()
+        entrance.prepare(context, page, address)
+        for each in entrance.first:
+            _pass_through(page, each)
+        yield _open(page, address)
     finally:
         context.close()
 
 
-def _open(context: BrowserContext, address: str, mark: str) -> Visit:
-    context.add_init_script(_LISTEN)
-    visit = Visit(context.new_page(), mark)
-    visit.page.on("console", lambda message: _hear(visit, message))
-    visit.page.on("pageerror", lambda error: visit.complaints.append(str(error)))
-    visit.page.on("requestfailed", lambda request: _note_failure(visit, request))
-    visit.page.on("response", lambda response: visit.answers.__setitem__(response.url, response))
-    try:
-        response = visit.page.goto(address, wait_until="load", timeout=OPENS_WITHIN_MS)
-    except Error as error:
-        reason = re.search(r"net::\w+", str(error))
-        why = reason.group() if reason else str(error).splitlines()[0]
-        raise Unable(f"{address} cannot be opened: {why}. Check the address.") from error
+def _pass_through(page: Page, address: str) -> None:
+    answer = _go_to(page, address, without_query(address))
+    if answer is None or answer.status >= 400:
+        status = answer.status if answer else "nothing"
+        raise Unable(f"{without_query(address)} (--first) answers {status}. Check the address.")
+    # What the page still waits for is broken off now, before anybody listens; what the tab stores is kept.
+    page.goto("about:blank")
+
+
+def _open(page: Page, address: str) -> Visit:
+    page.context.add_init_script(_LISTEN)
+    visit = Visit(page, address)
+    page.on("console", lambda message: _hear(visit, message))
+    page.on("pageerror", lambda error: visit.complaints.append(str(error)))
+    page.on("requestfailed", lambda request: _note_failure(visit, request))
+    page.on("response", lambda response: visit.answers.__setitem__(response.url, response))
+    response = _go_to(page, address, address)
     if response is not None:
         visit.status, visit.headers, visit.answered_at = response.status, response.headers, clock.now()
     wait_for(lambda: any(OUR_SCRIPT.search(each["src"].split("?")[0]) for each in visit.scripts()), TAG_WITHIN_SECONDS)
     return visit
+
+
+def _go_to(page: Page, address: str, called: str) -> Response | None:
+    """Open an address, which messages call `called`. Raises Unable when nothing answers there."""
+    try:
+        return page.goto(address, wait_until="load", timeout=OPENS_WITHIN_MS)
+    except Error as error:
+        reason = re.search(r"net::\w+", str(error))
+        why = reason.group() if reason else str(error).splitlines()[0]
+        raise Unable(f"{called} cannot be opened: {why}. Check the address.") from error
 
 
 def wait_for(look: Callable[[], Found | None], seconds: float) -> Found | None:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from widget import openings
 from widget.accounts import BankAccount
-from widget.methods import MethodName
+from widget.methods import MethodName, known_as, own_id
 from widget.openings import Opening
 
 # The deadlines a shop may set, and between which seconds. The lowest are for trying things out: a page sends a pulse
@@ -143,10 +143,18 @@ class Profile(BaseModel):
             return None
         return self.checkout_url.replace("{order}", quote(order, safe="")).replace("{method}", quote(method, safe=""))
 
+    @property
+    def method_ids(self) -> tuple[str, ...]:
+        return tuple(each.id for each in self.methods)
+
+    def method_id(self, said: str | None) -> str | None:
+        """The shop's own id of the method that its page names, as its provider may spell it; else what was said."""
+        return own_id(said, self.method_ids) if said else None
+
     def method_label(self, method: str | None) -> str | None:
         """The shop's name for a method, or a readable form of its id."""
         known = {each.id: each.label for each in self.methods}
-        return known.get(method, method.replace("_", " ").capitalize()) if method else None
+        return known.get(method, known_as(method).replace("_", " ").capitalize()) if method else None
 
     def method_name(self, method: str) -> MethodName:
         """The same for a reader of any language."""
