@@ -128,6 +128,16 @@ def kin_of(user_agent: str | None, facts: Mapping[str, Any] | None = None) -> Ki
     return Kin(_family(user_agent, result.user_agent), _SYSTEMS.get(system, ""), _class_of(user_agent, system))
 
 
+def maker_of(user_agent: str | None, facts: Mapping[str, Any] | None = None) -> str | None:
+    """Who made the device, "Samsung" for instance; None where nobody says, or its model is not known.
+
+    Chrome on Android writes K for every model. Where it tells the true one, that is a fact.
+    """
+    model = str((facts or {}).get("model") or "K")
+    device = parse((user_agent or "").replace("; K)", f"; {model})")).device
+    return device.brand if device and device.brand and not device.brand.startswith("Generic") else None
+
+
 def in_app_of(user_agent: str | None) -> str | None:
     """The app in whose built-in browser the page is open, "an app" where it has no name, or None."""
     return next((app for app, named in _IN_APP.items() if named.search(user_agent or "")), None)
