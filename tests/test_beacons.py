@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from tests.cast import ORIGIN, PACE, Cast, key
 from tests.conftest import Clock
-from widget import attempts, beacons, digest, signals, stalls, tickets
+from widget import attempts, beacons, digest, health, signals, stalls, tickets
 from widget.attempts import Attempt
 from widget.beacons import Arrival, Beacon
 from widget.database import Database
@@ -254,6 +254,23 @@ def test_a_forged_amount_is_unverified_and_leaves_the_signed_order_alone(
         found = {order.is_verified: order.amount for order in session.scalars(sa.select(Order))}
 
     assert found == {True: 124900, False: 1}
+
+
+def test_beacons_that_nobody_signed_cannot_close_a_method_for_others(
+    cast: Cast, client: FlaskClient, database: Database, clock: Clock
+) -> None:
+    for number in range(6):
+        order = {"order": f"W-{number}", "amount": 1000 + number, "currency": "ZAR"}
+        assert send(client, beacon() | {"attempt": {"key": key(), "method": "card", "order": order}}) == 204
+
+    with database.write() as session:
+        digest.digest_all(session, PACE, clock.now)
+        health.tally(session)
+
+    with database.read() as session:
+        rates = health.rates(session, cast.shop.id, clock.now)
+        assert rates.of("card").failed == 1
+        assert rates.works_now("card")
 
 
 def arrive(session: Session, cast: Cast, clock: Clock, body: dict[str, Any]) -> bool:

@@ -7,16 +7,18 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
 from tests.cast import Cast
 from tests.conftest import Clock
 from widget import clock as clocks
-from widget import health, signals, stalls
+from widget import guard, health, signals, stalls
 from widget.attempts import Attempt, Stage
 from widget.browsers import kin_of
 from widget.database import Database
 from widget.health import HealthCell, HealthMark, Outcome
 from widget.health.cells import moment_of, slot_of
+from widget.orders import Order
 from widget.stalls import SeenBy, StallKind
 
 IPHONE = (
@@ -41,12 +43,21 @@ class Shopfront:
         with database.write() as session:
             self.shop_id = Cast(session).shop.id
 
-    def attempt(self, method: str = "apple_pay", user_agent: str = IPHONE, provider: str | None = "stripe") -> int:
+    def attempt(
+        self,
+        method: str = "apple_pay",
+        user_agent: str = IPHONE,
+        provider: str | None = "stripe",
+        *,
+        order: str | None = None,
+        address: str | None = None,
+    ) -> int:
         self.number += 1
         with self.database.write() as session:
             attempt = Attempt(
                 shop_id=self.shop_id,
                 key=f"{self.number:032x}",
+                order_id=self._order(session, order) if order else None,
                 method=method,
                 provider=provider,
                 stage=Stage.SUBMITTED.value,
@@ -57,7 +68,18 @@ class Shopfront:
             )
             session.add(attempt)
             session.flush()
+            guard.remember(session, attempt, address)
             return attempt.id
+
+    def _order(self, session: Session, reference: str) -> int:
+        values = {"reference": reference, "is_verified": True, "amount": 4990, "currency": "EUR"}
+        known = session.scalar(sa.select(Order.id).filter_by(shop_id=self.shop_id, reference=reference))
+        if known is not None:
+            return known
+        order = Order(shop_id=self.shop_id, created_at=clocks.now(), **values)
+        session.add(order)
+        session.flush()
+        return order.id
 
     def stall(self, attempt_id: int, kind: StallKind = StallKind.WALLET, **evidence: Any) -> Outcome | None:
         with self.database.write() as session:
@@ -169,6 +191,115 @@ def test_paid_after_all_turns_the_failure_into_a_success_where_it_stood(front: S
     assert (rate.worked, rate.failed) == (1, 0)
     with front.database.read() as session:
         assert session.scalar(sa.select(sa.func.min(HealthCell.failed))) == 0
+
+
+def test_one_customer_who_presses_pay_again_and_again_closes_no_method_for_others(front: Shopfront) -> None:
+    for _ in range(5):
+        front.stall(front.attempt(order="W-1"))
+
+    rates = front.rates()
+
+    assert (rates.of("apple_pay").failed, rates.of("apple_pay").tries) == (1, 1)
+    assert rates.works_now("apple_pay", "phone")
+
+
+def test_nor_does_one_device_that_makes_an_order_of_each_try(front: Shopfront, clock: Clock) -> None:
+    for number in range(5):
+        front.stall(front.attempt(order=f"W-{number}", address="home"))
+        front.stall(front.attempt(address="home"))
+        clock.forward(timedelta(hours=2))
+
+    assert front.rates().of("apple_pay").failed == 1
+
+
+def test_the_devices_of_one_office_are_as_many_customers(front: Shopfront) -> None:
+    for version in range(4):
+        front.stall(front.attempt(user_agent=f"{IPHONE} Build/{version}", order=f"W-{version}", address="office"))
+
+    assert front.rates().of("apple_pay").failed == 4
+    assert not front.rates().works_now("apple_pay", "phone")
+
+
+def test_the_same_phone_at_several_addresses_is_as_many_customers(front: Shopfront) -> None:
+    for number in range(4):
+        front.stall(front.attempt(order=f"W-{number}", address=f"home {number}"))
+
+    assert not front.rates().works_now("apple_pay", "phone")
+
+
+def test_a_device_alone_is_no_customer(front: Shopfront) -> None:
+    for number in range(4):
+        front.stall(front.attempt(order=f"W-{number}"))
+
+    assert front.rates().of("apple_pay").failed == 4
+
+
+def test_declines_of_one_customer_count_once_too(front: Shopfront) -> None:
+    for _ in range(5):
+        front.stall(front.attempt(order="W-1", address="home"), StallKind.DECLINED)
+
+    assert front.rates().of("apple_pay").declined == 1
+
+
+def test_a_success_after_failures_counts_and_so_once(front: Shopfront) -> None:
+    for _ in range(2):
+        front.stall(front.attempt(order="W-1", address="home"))
+    for _ in range(2):
+        front.pay(front.attempt(order="W-1", address="home"))
+
+    rate = front.rates().of("apple_pay")
+
+    assert (rate.worked, rate.failed) == (1, 1)
+
+
+def test_a_failure_that_turns_out_paid_is_taken_back_though_its_order_is_counted_as_paid(front: Shopfront) -> None:
+    failed = front.attempt(order="W-1")
+    front.stall(failed)
+    front.pay(front.attempt(order="W-1"))
+    front.pay(failed)
+
+    rate = front.rates().of("apple_pay")
+
+    assert (rate.worked, rate.failed) == (1, 0)
+
+
+def test_a_failure_that_was_left_out_takes_nothing_back_when_it_turns_out_paid(front: Shopfront) -> None:
+    front.stall(front.attempt(order="W-1"))
+    again = front.attempt(order="W-1")
+    assert front.stall(again) is None
+    assert front.pay(again) is Outcome.WORKED
+
+    rate = front.rates().of("apple_pay")
+
+    assert (rate.worked, rate.failed) == (1, 1)
+
+
+def test_customers_of_one_network_who_pay_count_each(front: Shopfront) -> None:
+    for number in range(3):
+        front.pay(front.attempt(order=f"W-{number}", address="office"))
+
+    assert front.rates().of("apple_pay").worked == 3
+
+
+def test_a_customer_counts_once_for_each_method_and_each_provider_behind_it(front: Shopfront) -> None:
+    for method, provider in (("card", None), ("card", "stripe"), ("apple_pay", "stripe"), ("apple_pay", "adyen")):
+        front.stall(front.attempt(method, provider=provider, order="W-1", address="home"))
+
+    rates = front.rates()
+
+    assert rates.of("card").failed == 1
+    assert rates.of("apple_pay", provider="stripe").failed == 1
+    assert rates.of("apple_pay", provider="adyen").failed == 1
+
+
+def test_a_customer_counts_again_once_the_last_time_is_no_longer_read(front: Shopfront, clock: Clock) -> None:
+    front.stall(front.attempt(order="W-1", address="home"))
+    clock.forward(timedelta(hours=24, minutes=10))
+    front.stall(front.attempt(order="W-1", address="home"))
+
+    rate = front.rates().of("apple_pay")
+
+    assert (rate.failed, rate.tries) == (1, 1)
 
 
 def test_a_payment_by_another_way_is_no_credit_to_the_method_that_failed(front: Shopfront) -> None:

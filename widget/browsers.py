@@ -41,8 +41,8 @@ FACTS: dict[str, CapturedFact] = {
     "storage": CapturedFact(N_("Storage"), "A checkout that may store nothing loses the payment on the way."),
     "wallets": CapturedFact(
         N_("Wallets"),
-        "Which of the interfaces `ApplePaySession` and `PaymentRequest` the browser has: by which wallets open, not which "
-        "is set up.",
+        "Which of the interfaces `ApplePaySession` and `PaymentRequest` the browser has: by which wallets open, not "
+        "which is set up.",
     ),
     "page": CapturedFact(N_("Page"), "On which page the payment got stuck: the path only, without the query."),
     "referrer": CapturedFact(N_("Came from"), "Which site led here, a provider's for instance: the host only."),
@@ -130,6 +130,16 @@ def kin_of(user_agent: str | None, facts: Mapping[str, Any] | None = None) -> Ki
     if system == "mac_os_x" and known.get("touch") not in (None, False, 0):
         return Kin(_family(user_agent, result.user_agent), "ios", "tablet")
     return Kin(_family(user_agent, result.user_agent), _SYSTEMS.get(system, ""), _class_of(user_agent, system))
+
+
+def maker_of(user_agent: str | None, facts: Mapping[str, Any] | None = None) -> str | None:
+    """Who made the device, "Samsung" for instance; None where nobody says, or its model is not known.
+
+    Chrome on Android writes K for every model. Where it tells the true one, that is a fact.
+    """
+    model = str((facts or {}).get("model") or "K")
+    device = parse((user_agent or "").replace("; K)", f"; {model})")).device
+    return device.brand if device and device.brand and not device.brand.startswith("Generic") else None
 
 
 def in_app_of(user_agent: str | None) -> str | None:

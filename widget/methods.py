@@ -1,11 +1,13 @@
-"""Names of payment methods: the shop's own, and ours in the reader's language where the shop writes another one.
+"""Payment methods: their names, the shop's own and ours in the reader's language, and which device cannot have them.
 
 Rules that concern one method ask for it by `known_as`, since pages pass on what their provider's script calls it.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from widget.browsers import in_app_of, kin_of, maker_of
 from widget.language import N_, language_of, say
 
 # By the id that shops give them. Brands are not here: they are called the same everywhere.
@@ -88,6 +90,28 @@ def own_id(said: str, ids: Sequence[str]) -> str:
 def spellings_of(own: str, ids: Sequence[str]) -> tuple[str, ...]:
     """What pages may say for one of a shop's ids, beside that id."""
     return tuple(each for each in (*_SPELLINGS, *_KNOWN_AS) if each not in {own, *ids} and own_id(each, ids) == own)
+
+
+# Where a wallet certainly is not. In desktop browsers of other makers Apple Pay shows a code for the iPhone, and
+# Samsung Pay asks the phone, so there they may work.
+_WITHOUT_APPLE_PAY = {"android", "linux"}
+_WITHOUT_SAMSUNG_PAY = {"ios", "mac"}
+
+
+def bare(method: str) -> str:
+    """The id without what shops and providers spell differently: "apple_pay", "applepay" and "Apple-Pay" are one."""
+    return "".join(filter(str.isalnum, method.lower()))
+
+
+def is_out_of_reach(method: str, user_agent: str | None, facts: Mapping[str, Any] | None = None) -> bool:
+    """Whether this browser or device certainly cannot pay by this method; never where that is not known."""
+    spelled, system = bare(method), kin_of(user_agent, facts).os
+    if "applepay" in spelled:
+        return system in _WITHOUT_APPLE_PAY or in_app_of(user_agent) is not None
+    if "samsungpay" in spelled:
+        is_other_phone = system == "android" and maker_of(user_agent, facts) not in {None, "Samsung"}
+        return system in _WITHOUT_SAMSUNG_PAY or is_other_phone
+    return False
 
 
 def name_of(method: str, label: str | None, home: str, locale: str | None) -> str:

@@ -20,7 +20,7 @@ from widget.attempts import Attempt, Stage, order_of
 from widget.errors import NotFound
 from widget.guard import marks, patterns, sightings, suspicions
 from widget.guard.marks import hash_of
-from widget.guard.sightings import Outcome, Sighting
+from widget.guard.sightings import Outcome, Sighting, visits
 from widget.guard.suspicions import Suspicion
 from widget.signals import Signal
 from widget.stalls import StallKind
@@ -38,6 +38,7 @@ __all__ = [
     "remember",
     "standing",
     "tidy",
+    "visits",
 ]
 
 log = structlog.get_logger()

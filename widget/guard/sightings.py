@@ -89,6 +89,18 @@ def learn_device(session: Session, attempt: Attempt) -> None:
     session.execute(sa.update(Sighting).where(Sighting.attempt_id == attempt.id).values(device=attempt.device or ""))
 
 
+def visits(attempt: Attempt) -> sa.Select[int]:
+    """The ids of the newest attempts that this one's device has begun from its address."""
+    opened = sa.select(Sighting.attempt_id).where(
+        Sighting.shop_id == attempt.shop_id,
+        Sighting.address == attempt.address,
+        Sighting.device == (attempt.device or ""),
+        Sighting.outcome == Outcome.OPENED.value,
+    )
+    newest = opened.order_by(Sighting.at.desc()).limit(MAX_LOOKED_AT).subquery()
+    return sa.select(newest.c.attempt_id)
+
+
 def seen(session: Session, attempt: Attempt, subject: str, now: datetime) -> list[Seen]:
     """What came lately from this kind of subject of the attempt (see `patterns`), the newest of it."""
     device = attempt.device or ""

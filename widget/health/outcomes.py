@@ -7,10 +7,11 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from widget import advice, deadlines, signals, stalls
+from widget import advice, deadlines, guard, signals, stalls
 from widget.attempts import Attempt, Stage
 from widget.browsers import kin_of
 from widget.health.cells import HealthMark, Outcome, moment_of, slot_of
+from widget.health.rates import SPANS
 from widget.signals import Signal
 from widget.stalls import Stall, StallKind
 
@@ -34,13 +35,17 @@ _DECLINES = {StallKind.DECLINED, StallKind.DECLINED_AGAIN}
 def count(session: Session, attempt: Attempt, now: datetime) -> Outcome | None:
     """Note how this attempt went, once; what is known better later (failed, then paid) replaces it.
 
-    Returns what it counts as now, None while it counts as nothing.
+    Returns what it counts as now, None while it counts as nothing: one customer who presses Pay five times is one
+    customer for whom the method fails.
     """
     outcome, before = _outcome(session, attempt), attempt.counted
     if outcome is None or (before or "").startswith(f"{outcome}@"):
         return outcome
     if before is not None and outcome is not Outcome.WORKED:
         return Outcome(before.partition("@")[0])
+    is_same_again = _is_same_again(session, attempt, outcome, now)
+    if is_same_again and outcome is not Outcome.WORKED:
+        return None
     slot = slot_of(now)
     is_mine = sa.update(Attempt).where(Attempt.id == attempt.id, Attempt.counted.is_not_distinct_from(before))
     if session.scalar(is_mine.values(counted=f"{outcome}@{slot}").returning(Attempt.id)) is None:
@@ -57,8 +62,9 @@ def count(session: Session, attempt: Attempt, now: datetime) -> Outcome | None:
     if before is not None:
         was, _, at = before.partition("@")
         session.add(HealthMark(**place, since=moment_of(int(at)), outcome=was, count=-1))
-    bucket = _bucket(session, attempt) if outcome is Outcome.WORKED else None
-    session.add(HealthMark(**place, since=moment_of(slot), outcome=outcome.value, count=1, bucket=bucket))
+    if not is_same_again:
+        bucket = _bucket(session, attempt) if outcome is Outcome.WORKED else None
+        session.add(HealthMark(**place, since=moment_of(slot), outcome=outcome.value, count=1, bucket=bucket))
     return outcome
 
 
@@ -69,6 +75,32 @@ def is_technical(kind: StallKind, evidence: Mapping[str, Any], provider: str | N
     code = evidence.get("code")
     said = advice.advice_for(provider, code) if isinstance(code, str) else None
     return said is None or said.is_technical or said.group == advice.GENERIC.group
+
+
+def _is_same_again(session: Session, attempt: Attempt, outcome: Outcome, now: datetime) -> bool:
+    """Whether the same customer's same outcome of this method counts already, in the longest span that is read.
+
+    Who shares the order is the same customer, and who does not pay is also known by device and address together. An
+    address alone is an office or a mobile network; where nothing is known, each attempt is a customer of its own.
+    """
+    theirs = [sa.select(Attempt.id).where(Attempt.order_id == attempt.order_id)] if attempt.order_id else []
+    if outcome is not Outcome.WORKED and attempt.address is not None:
+        theirs.append(guard.visits(attempt))
+    if not theirs:
+        return False
+    counted = sa.select(Attempt.counted).where(Attempt.id.in_(sa.union_all(*theirs)), Attempt.id != attempt.id)
+    counted = counted.where(Attempt.method.is_not_distinct_from(attempt.method), _is_through(attempt.provider))
+    slots = (
+        str(each).partition("@")[2]
+        for each in session.scalars(counted.where(Attempt.counted.startswith(f"{outcome}@")))
+    )
+    since = slot_of(now - SPANS[-1])
+    return any(int(slot) >= since for slot in slots)
+
+
+def _is_through(provider: str | None) -> sa.ColumnElement[bool]:
+    """A page may tell only later through whom it pays, so whoever is not known may be this one."""
+    return sa.true() if provider is None else sa.or_(Attempt.provider.is_(None), Attempt.provider == provider)
 
 
 def _outcome(session: Session, attempt: Attempt) -> Outcome | None:

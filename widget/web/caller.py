@@ -1,4 +1,4 @@
-"""Who is calling: the keyed hash of the client's address, as guard and audit know it."""
+"""Who is calling: the keyed hash of the client's address, as guard and audit know it, and what their browser says."""
 
 from flask import request
 
@@ -12,3 +12,8 @@ def address() -> str:
     Behind proxies that is the client's own only as far as `trusted_proxies` says: `ProxyFix` has settled it before.
     """
     return guard.hash_of(services().settings.signing_key, request.remote_addr or "")
+
+
+def agent() -> str:
+    """What the browser of this request calls itself."""
+    return request.user_agent.string

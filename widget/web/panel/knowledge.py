@@ -40,7 +40,7 @@ from widget.shops import Profile
 from widget.tickets import Ticket
 from widget.transfers import Transfer
 from widget.tries import Tries
-from widget.web import reader, waiting
+from widget.web import caller, reader, waiting
 from widget.web.panel import hours
 from widget.web.panel.case import Case
 from widget.web.panel.headline import Told
@@ -138,14 +138,24 @@ class Knowledge:
 
     @cached_property
     def other_methods(self) -> list[MethodView]:
-        """The shop's other methods that work now on this kind of device, the best known first."""
-        avoided = {*self.diagnosis.avoid, self.case.attempt.method}
+        """The shop's other methods that this device can have and that work now on its kind, the best known first."""
+        avoided = {methods.bare(each) for each in (*self.diagnosis.avoid, self.case.attempt.method or "")}
         views = [
             MethodView(each.id, self.label_of(each.id), self._rate_of(each.id))
             for each in self.profile.methods
-            if each.id not in avoided
+            if methods.bare(each.id) not in avoided and not self._is_out_of_reach(each.id)
         ]
         return sorted(views, key=lambda view: -view.rate.worked / view.rate.tried if view.rate.is_telling else 0)
+
+    def _is_out_of_reach(self, method: str) -> bool:
+        """Whether neither the browser that got stuck nor the one that this is read in can have the method.
+
+        Who opens the help of a phone on a laptop goes on there, or goes back to the phone.
+        """
+        attempt, here = self.case.attempt, caller.agent()
+        agents = {attempt.user_agent or here, here}
+        facts = {each: attempt.facts if each == attempt.user_agent else {} for each in agents}
+        return all(methods.is_out_of_reach(method, each, facts[each]) for each in agents)
 
     def label_of(self, method: str) -> str:
         label = next((each.label for each in self.profile.methods if each.id == method), None)
