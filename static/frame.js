@@ -71,6 +71,10 @@ let shown = { attempt: { key: randomKey() }, facts: {}, stall: "", isPaid: false
 let loadedFor = "";
 /** @type {AbortController | undefined} */
 let loading;
+/** Tells the host that the order is paid, while the customer has yet to read what else there is to say. @type {(() => void) | undefined} */
+let untold;
+/** The attempts and orders of which the host knows from us that they are paid. @type {Set<string>} */
+const toldPaid = new Set();
 let sentCss = "";
 // Until its content is known, the panel is as high as its first screen is likely to be, so that little jumps.
 let panelHeight = 320;
@@ -144,13 +148,7 @@ function start() {
   addEventListener("keydown", (event) => {
     if (event.key === "Escape" && isOpen() && !event.defaultPrevented) close();
   });
-  body.addEventListener("unjam:paid", (event) => {
-    const order = detail(event).order || shown.attempt.order?.order;
-    calm();
-    // Of a remembered attempt only the key is known, and the page may be about another order by now.
-    if (order || !shown.isBack) post("paid", { order });
-    if (shown.isBack) post("forget");
-  });
+  body.addEventListener("unjam:paid", hearOfPaid);
   body.addEventListener("unjam:retry", () => {
     post("retry");
     calm();
@@ -321,6 +319,43 @@ function stuck() {
   reportSize();
 }
 
+/**
+ * The order is paid. The shop's page goes on at once when it hears that, so where more was taken than the order is worth
+ * it hears it when the panel is closed: by then that was read.
+ *
+ * @param {Event} event
+ */
+function hearOfPaid(event) {
+  const { order, once_read } = detail(event);
+  const { attempt, isBack } = shown;
+  calm();
+  untold = () => tellPaid(attempt.key, order || attempt.order?.order, isBack);
+  if (!once_read) tellUntold();
+  else if (!isOpen()) body.addEventListener("htmx:afterSettle", unfoldUnasked, { once: true });
+}
+
+/** @param {string} key @param {string | undefined} order @param {boolean | undefined} isBack */
+function tellPaid(key, order, isBack) {
+  const about = `${key} ${order}`;
+  if (toldPaid.has(about)) return;
+  toldPaid.add(about);
+  // Of a remembered attempt only the key is known, and the page may be about another order by now.
+  if (order || !isBack) post("paid", { order });
+  if (isBack) post("forget");
+}
+
+function tellUntold() {
+  untold?.();
+  untold = undefined;
+}
+
+/** For what must be read. The focus stays where it is, as nobody asked for this. */
+function unfoldUnasked() {
+  if (isOpen()) return;
+  unfold();
+  status.textContent = panel.querySelector("h1")?.textContent || "";
+}
+
 function isOpen() {
   return body.classList.contains("is-open");
 }
@@ -369,6 +404,7 @@ function close() {
   pill.focus();
   post("close");
   reportSize();
+  tellUntold();
 }
 
 /** What the panel should be about: it is loaded again when this has changed. */

@@ -407,6 +407,25 @@ def test_who_paid_twice_is_told_what_is_known_and_no_refund_is_promised(session:
         assert "refund" not in said.lower()
 
 
+def test_who_paid_too_much_reads_both_figures_and_that_nothing_is_to_be_done(session: Session, cast: Cast) -> None:
+    cast.attempt()
+    taken = Money(129900, "ZAR")
+    told = Told("k", Source.PROVIDER, taken, payment="pi_1")
+    payments.record(session, cast.shop, cast.order(), told, PACE, clock.now())
+    mail = letters.compose(session, session.scalars(sa.select(FollowUp)).one(), ADDRESSES, clock.now())
+
+    assert mail.subject.endswith("Your payment at Karoo, order D-1001")
+    for said in (flat(mail.text), flat(Words(mail.html).words)):
+        assert f"You have paid {Money(5000, 'ZAR').shown('en')} too much" in said
+        assert "Your order is paid" in said
+        assert f"Paid: {taken.shown('en')}." in said
+        assert ZAR.shown("en") in said
+        assert "Please do not pay again. We have told the shop what to give back." in said
+        assert "A person looks into it by Nov 21, 2026" in said
+        assert "refund" not in said.lower()
+    assert not mail.asks_for_payment
+
+
 def later(session: Session, cast: Cast, charge: ChargeState) -> FollowUp:
     attempt, now = cast.attempt(charge=charge), clock.now()
     dates = {"until": now, "remind_at": now, "created_at": now}

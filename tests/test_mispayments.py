@@ -203,6 +203,30 @@ def test_too_much_is_a_ticket_with_both_figures_and_a_hook(database: Database, c
         assert (wrong["paid_amount"], wrong["amount"], wrong["excess"]) == (130000, 124900, 5100)
 
 
+def test_who_paid_too_much_is_written_to_once_while_it_is_true(database: Database, clock: Clock) -> None:
+    with database.write() as session:
+        cast = Cast(session, profile=PROFILE)
+        cast.attempt()
+        take(cast, clock, told("pi_1", money=Money(130000, "ZAR")), told("pi_1", Source.SHOP, Money(130000, "ZAR")))
+        (ticket,) = tickets_about(cast, Topic.REFUND)
+        (owed,) = followups.of(session, ticket)
+        assert (owed.kind, ticket.email) == ("paid_too_much", "sam@example.com")
+        assert followups.reason_to_cancel(session, owed, clock.now) is None
+
+        take(cast, clock, told("pi_2"))
+        assert followups.reason_to_cancel(session, owed, clock.now) is not None
+        (twice,) = tickets_about(cast, Topic.PAID_TWICE)
+        assert [each.kind for each in followups.of(session, twice)] == ["paid_twice"]
+
+
+def test_nobody_is_written_to_of_too_much_by_what_only_a_page_claims(database: Database, clock: Clock) -> None:
+    with database.write() as session:
+        cast = Cast(session, profile=PROFILE)
+        ticket = cast.ticket(cast.attempt(is_signed=False))
+        take(cast, clock, told("pi_1", money=Money(130000, "ZAR")))
+        assert "paid_too_much" not in [each.kind for each in followups.of(session, ticket)]
+
+
 def test_too_little_is_a_hook_and_a_note_and_the_difference_is_known(database: Database, clock: Clock) -> None:
     with database.write() as session:
         cast = Cast(session, profile=PROFILE)

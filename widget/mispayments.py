@@ -189,6 +189,8 @@ def _paid_too_much(session: Session, shop: Shop, order: Order, excess: Money, to
         _reopen(session, ticket, now)
     data = _difference(order, taken, told) | {"excess": excess.minor}
     hooks.owe(session, shop, Event.WRONG_AMOUNT, f"{order.id}:{taken.currency}:{taken.minor}", data, now)
+    if ticket.email:
+        followups.owe(session, ticket, Kind.PAID_TOO_MUCH, due_at=now, now=now)
 
 
 def _maybe_too_much(session: Session, order: Order, excess: Money, told: Told, now: datetime) -> None:

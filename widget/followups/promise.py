@@ -27,6 +27,7 @@ class Kind(StrEnum):
     REMINDER = "reminder"
     RATING = "rating"
     PAID_TWICE = "paid_twice"
+    PAID_TOO_MUCH = "paid_too_much"
     # These are of an attempt, not of a ticket.
     INTERRUPTED = "interrupted"
     OUTCOME = "outcome"  # what nobody knew while the customer was there is known now

@@ -27,7 +27,7 @@ def reason_to_cancel(session: Session, follow_up: FollowUp, now: datetime) -> st
     """Checked against the order at the moment of sending, because a payment may have come in since the claim."""
     kind = Kind(follow_up.kind)
     if kind in _JUDGED_ALONE:
-        return _JUDGED_ALONE[kind](session, follow_up)
+        return _JUDGED_ALONE[kind](session, follow_up, now)
     if not kind.asks_for_payment and kind not in {Kind.INTERRUPTED, Kind.DEVICE}:
         return None
     order = order_of(session, follow_up)
@@ -86,7 +86,7 @@ def _reason_not_to_remind(session: Session, follow_up: FollowUp) -> str | None:
     return None if asked_for == str(int(hold.remind_at.timestamp())) else "another time was asked for"
 
 
-def _reason_not_to_repeat(session: Session, follow_up: FollowUp) -> str | None:
+def _reason_not_to_repeat(session: Session, follow_up: FollowUp, _now: datetime) -> str | None:
     """Whether the customer knows the outcome by now, or it is not certain any more."""
     watch, order = watches.of(session, attempt_id_of(session, follow_up)), order_of(session, follow_up)
     if watch is None or watch.ended_at is None or watch.outcome is None:
@@ -107,12 +107,23 @@ def _reason_not_to_repeat(session: Session, follow_up: FollowUp) -> str | None:
     )
 
 
-def _reason_not_to_refund(session: Session, follow_up: FollowUp) -> str | None:
+def _reason_not_to_refund(session: Session, follow_up: FollowUp, _now: datetime) -> str | None:
     order = order_of(session, follow_up)
     return None if order is not None and ledger.balance(session, order).superfluous else GIVEN_BACK
 
 
-_JUDGED_ALONE = {Kind.OUTCOME: _reason_not_to_repeat, Kind.PAID_TWICE: _reason_not_to_refund}
+def _reason_not_to_give_back(session: Session, follow_up: FollowUp, now: datetime) -> str | None:
+    """Too much may have been the shop's slip, since told rightly; of a further payment the other e-mail tells."""
+    attempt, order = attempts.by_id(session, attempt_id_of(session, follow_up)), order_of(session, follow_up)
+    is_too_much = certainty.truth_of(session, attempt, order, now).excess is not None
+    return None if is_too_much else "it was not too much, or the order was paid twice"
+
+
+_JUDGED_ALONE = {
+    Kind.OUTCOME: _reason_not_to_repeat,
+    Kind.PAID_TWICE: _reason_not_to_refund,
+    Kind.PAID_TOO_MUCH: _reason_not_to_give_back,
+}
 
 
 def _tells_of_interruption(session: Session, order: Order, watch: Watch) -> bool:

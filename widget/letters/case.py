@@ -52,6 +52,7 @@ _CHARGE_WORDS = {
 }
 _CHARGED_AN_AMOUNT = N_("You have been charged {amount}")
 _PAID_WORDS = (N_("Your order is paid"), N_("There is nothing left to pay."))
+_TOO_MUCH = N_("You have paid {amount} too much")
 _YOU_HAVE_PAID = N_("You have paid")
 _OUTCOME = N_("{outcome}: your payment at {shop}")
 _OUTCOME_OF_NUMBER = N_("{outcome}: your payment at {shop}, order {order}")
@@ -74,6 +75,7 @@ _BECAUSE = {
         "If that was not you, you need not do anything."
     ),
     Kind.PAID_TWICE: N_("{shop} sends you this e-mail because your order was paid."),
+    Kind.PAID_TOO_MUCH: N_("{shop} sends you this e-mail because your order was paid."),
     Kind.LATER: N_(
         "{shop} sends you this e-mail because a reminder of an order was asked for with your address. "
         "If that was not you, you need not do anything."
@@ -172,6 +174,11 @@ class Case:
         """When the customer is called, if they asked for that and it is still to come."""
         at = self.ticket.call_at if self.ticket else None
         return at if at is not None and at > self.now else None
+
+    @property
+    def excess_title(self) -> str:
+        excess = self.truth.excess
+        return self.say(Said(_TOO_MUCH, {"amount": excess})) if excess is not None else self.charge_title
 
     @property
     def outcome_title(self) -> str:

@@ -27,6 +27,7 @@ KIND_NAMES = {
     Kind.INTERRUPTED: "Payment interrupted",
     Kind.OUTCOME: "What became of the payment",
     Kind.PAID_TWICE: "Paid twice",
+    Kind.PAID_TOO_MUCH: "Paid too much",
     Kind.LATER: "Reminder of a kept order",
     Kind.DEVICE: "Go on elsewhere",
 }

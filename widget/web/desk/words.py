@@ -85,6 +85,7 @@ _MAILS: dict[str, str] = {
     Kind.RATING: "How did we do?",
     Kind.INTERRUPTED: "Payment interrupted",
     Kind.PAID_TWICE: "Paid twice",
+    Kind.PAID_TOO_MUCH: "Paid too much",
     Kind.OUTCOME: "What became of the payment",
     Kind.LATER: "Reminder of a kept order",
     Kind.DEVICE: "Go on elsewhere",

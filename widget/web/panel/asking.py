@@ -47,12 +47,15 @@ def check(token: str) -> Response:
 @blueprint.get("/help/<token>/live")
 @limiter.limit("120/minute", key_func=by_link)
 def live(token: str) -> Response | tuple[str, int]:
-    """Asked every few seconds by an open panel: nothing (204) until the order is paid, wherever that happened."""
+    """Asked every few seconds by an open panel: nothing (204) until the order is paid, wherever that happened.
+
+    Once it shows that, nothing again until a further payment becomes known.
+    """
     attempt_id, signed_at = services().tokens.read_with_age(Purpose.HELP, token)
     with services().database.read() as session:
         case = case_of(session, int(attempt_id), token)
-        if case.is_paid:
-            return screen.paid(session, case)
+        if case.is_paid and (news := screen.paid_news(session, case, request.args.get("shown"))):
+            return news
     # 286 is htmx's word for "stop polling".
     return "", 204 if clock.now().timestamp() - signed_at < FOLLOWED_FOR_SECONDS else 286
 

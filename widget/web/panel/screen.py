@@ -6,10 +6,13 @@ from flask import Response, request
 from sqlalchemy.orm import Session
 
 from widget import clock, offers, returns
+from widget.certainty import Truth
 from widget.offers import Choice, OfferKind
 from widget.providers import ChargeState
 from widget.web.panel import headline, knowledge
 from widget.web.panel.case import Case, show
+from widget.web.panel.headline import Tone
+from widget.web.panel.knowledge import Knowledge
 
 # The charge is asked again by itself this many times, each pause longer, then only when the shopper says so.
 CHECK_PAUSES_SECONDS = (3, 5, 8, 13, 20, 30, 30, 60, 60)
@@ -66,15 +69,32 @@ def choices(
 
 
 def paid(session: Session, case: Case) -> Response:
-    """The frame is told, too, so that the checkout goes on to its thanks."""
+    """The frame is told, too, so that the checkout goes on to its thanks: where more was taken, once that was read."""
+    return _paid(knowledge.of(session, case))
+
+
+def paid_news(session: Session, case: Case, shown: str | None) -> Response | None:
+    """The same for a panel that is open: None when it is `shown` there, as nobody is to be disturbed in reading it."""
     known = knowledge.of(session, case)
-    due = case.order.due if case.order else None
-    reference = case.order.reference if case.order else None
-    response = show("paid", case, head=headline.paid(known.truth, reference, due))
+    return None if shown == _mark(known.truth) else _paid(known)
+
+
+def _paid(known: Knowledge) -> Response:
+    case, order = known.case, known.case.order
+    reference = order.reference if order else None
+    head = headline.paid(known.truth, reference, order.due if order else None)
+    is_to_be_read = head.tone is not Tone.GOOD
+    response = show("paid", case, head=head, is_to_be_read=is_to_be_read, mark=_mark(known.truth))
     response.headers["HX-Retarget"] = "#screen"
     response.headers["HX-Reswap"] = "outerHTML"
-    response.headers["HX-Trigger"] = json.dumps({"unjam:paid": {"order": reference}})
+    told = {"order": reference} | ({"once_read": True} if is_to_be_read else {})
+    response.headers["HX-Trigger"] = json.dumps({"unjam:paid": told})
     return response
+
+
+def _mark(truth: Truth) -> str:
+    """What tells one screen of a paid order from another: it changes when a further payment becomes known."""
+    return f"{len(truth.twice)}-{truth.excess.minor if truth.excess else 0}"
 
 
 def _is_talk(choice: Choice) -> bool:
