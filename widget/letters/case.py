@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from widget import attempts, certainty, charges, followups, language, tickets, transfers
+from widget import attempts, certainty, charges, followups, holds, language, tickets, transfers
 from widget.agents import Agent
 from widget.attempts import Attempt, Stage
 from widget.certainty import Truth
@@ -172,6 +172,11 @@ class Case:
         """When the customer is called, if they asked for that and it is still to come."""
         at = self.ticket.call_at if self.ticket else None
         return at if at is not None and at > self.now else None
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the shop was asked to keep the order."""
+        return self.hold is not None and self.order is not None and holds.is_told_to_shop(self.shop, self.order)
 
     @property
     def outcome_title(self) -> str:

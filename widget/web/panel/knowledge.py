@@ -99,6 +99,20 @@ class Knowledge:
     def hold(self) -> Hold | None:
         return holds.seen_by(self.session, self.case.attempt, self.case.order)
 
+    @property
+    def asks_shop_to_keep(self) -> bool:
+        """Whether the shop hears that the customer wants to pay later."""
+        order = self.case.order
+        return order is not None and holds.is_told_to_shop(self.case.shop, order)
+
+    @property
+    def shown_hold(self) -> Hold | None:
+        """The hold of which something is still to come, and which it does no harm to let go."""
+        if self.hold is None or self.told.is_transfer_announced:
+            # Who has sent the money must not let go what it is for.
+            return None
+        return self.hold if self.asks_shop_to_keep or self.hold.remind_at > self.now else None
+
     @cached_property
     def ticket(self) -> Ticket | None:
         return tickets.of_attempt(self.session, self.case.attempt.id)
@@ -203,6 +217,7 @@ class Knowledge:
             has_contacts=bool(profile.contacts),
             calls_back=profile.calls_back,
             can_hold=profile.hold_hours is not None,
+            can_ask_shop=self.asks_shop_to_keep,
             is_part_paid=bool(self.legs),
             has_rest=self.rest is not None,
             is_leg_refused=case.attempt.stage == Stage.FAILED,

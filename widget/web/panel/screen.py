@@ -54,8 +54,8 @@ def choices(
         is_open=is_asked_about or is_busy,
         outage=known.outage,
         trouble=known.trouble,
-        # Who has sent the money must not let go what it is for.
-        hold=None if known.told.is_transfer_announced else known.hold,
+        hold=known.shown_hold,
+        is_kept=known.asks_shop_to_keep,
         ticket=known.ticket,
         pause=pause,
         checks=checks + 1,
