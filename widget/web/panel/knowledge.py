@@ -8,6 +8,7 @@ from functools import cached_property
 from sqlalchemy.orm import Session
 
 from widget import (
+    cashier,
     certainty,
     clock,
     findings,
@@ -32,6 +33,7 @@ from widget.diagnosis import Diagnosis, diagnose
 from widget.feeds import FeedView
 from widget.holds import Hold
 from widget.language import Said
+from widget.links import PaymentLink
 from widget.money import Money
 from widget.offers import Choice, OfferKind, Situation
 from widget.playbooks import Rate, Scene
@@ -123,6 +125,16 @@ class Knowledge:
         case = self.case
         return transfers.announced(self.session, case.order, case.attempt) if case.order else None
 
+    @cached_property
+    def open_page(self) -> PaymentLink | None:
+        """The link that this customer began to pay by and has not finished, while nothing but that is in the way."""
+        case = self.case
+        if case.order is None or not orders.is_being_paid(case.order, self.now) or self.is_suspect:
+            return None
+        link = links.to_go_on_with(self.session, case.attempt, case.order, self.now)
+        is_free = link is not None and cashier.is_unmoved(self.session, case.attempt, link, case.order, self.now)
+        return link if is_free else None
+
     @property
     def outage(self) -> FeedView | None:
         """What the provider's status page says, when it tells of a serious fault."""
@@ -187,6 +199,7 @@ class Knowledge:
             rest=self.rest,
             is_of_page=self.charge is not None and self.charge.is_of_page,
             is_busy=orders.is_being_paid(order, self.now),
+            has_open_page=self.open_page is not None,
             is_transfer_announced=self.transfer is not None,
             warning=self.warning,
             is_at_bank=waiting.window_of(self.truth.waits) is None,

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from widget import clock, offers, returns
 from widget.offers import Choice, OfferKind
 from widget.providers import ChargeState
+from widget.web.context import services
 from widget.web.panel import headline, knowledge
 from widget.web.panel.case import Case, show
 
@@ -52,6 +53,7 @@ def choices(
         greeting=greeting,
         # Why nothing is offered stays to be read; who has done something about it looks again by hand.
         is_open=is_asked_about or is_busy,
+        open_page=services().addresses.pay(known.open_page) if known.open_page else None,
         outage=known.outage,
         trouble=known.trouble,
         hold=known.shown_hold,
