@@ -15,7 +15,20 @@ from werkzeug.test import TestResponse
 from tests.browsers import OpenPage
 from tests.cast import PASSWORD, Cast
 from tests.conftest import Clock
-from widget import agents, attempts, clock, deadlines, feeds, followups, guard, health, stalls, tickets
+from widget import (
+    agents,
+    attempts,
+    clock,
+    deadlines,
+    feeds,
+    followups,
+    guard,
+    health,
+    holds,
+    orders,
+    stalls,
+    tickets,
+)
 from widget.agents import Agent
 from widget.attempts import Attempt, AttemptContext, Stage
 from widget.database import Database
@@ -278,6 +291,23 @@ def test_the_queue_and_the_ticket_say_what_is_stuck_and_for_whom(desk: Desk) -> 
     page = desk.client.get(desk.path).text
     for said in (desk.ticket.reference, "sam@example.com", "D-1001", "ZAR", "It froze.", "Signed by the shop"):
         assert said in page
+
+
+@pytest.mark.parametrize("has_hook", [True, False])
+def test_a_ticket_says_until_when_its_order_is_kept_and_whether_the_shop_was_told(desk: Desk, has_hook: bool) -> None:
+    now = clock.now()
+    with desk.database.write() as session:
+        shop = session.merge(desk.cast.shop)
+        shop.profile = shop.profile | {"hook_url": "https://shop.example/hooks" if has_hook else None}
+        attempt = session.get_one(Attempt, tickets.by_id(session, desk.ticket.id).attempt_id)
+        order = orders.locked(session, attempt.order_id or 0)
+        at = now + HOUR
+        hold = holds.keep(session, shop, attempt, order, email="sam@example.com", remind_at=at, now=now)
+    page = " ".join(desk.client.get(desk.path).text.split())
+
+    told, untold = "The shop’s server was told to keep the order until", "Only a reminder,"
+    assert ("Pays later" in page, told in page, untold in page) == (True, has_hook, not has_hook)
+    assert f'datetime="{(hold.until if has_hook else hold.remind_at).isoformat()}' in page
 
 
 def test_an_order_the_shop_did_not_sign_is_marked(desk: Desk) -> None:

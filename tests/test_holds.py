@@ -154,6 +154,29 @@ def test_who_has_sent_a_transfer_is_not_offered_to_let_the_order_go(
     assert "/later/release" in client.post(f"/help/{token}/check").text
 
 
+@pytest.mark.parametrize(("has_hook", "is_signed"), [(False, True), (True, False)])
+def test_whose_shop_cannot_be_told_is_promised_a_reminder_and_no_more(
+    client: FlaskClient, cast: Cast, database: Database, clock: Clock, has_hook: bool, is_signed: bool
+) -> None:
+    with database.write() as session:
+        shop = session.merge(cast.shop)
+        shop.profile = shop.profile | {"hook_url": HOOK["hook_url"] if has_hook else None}
+    token, at = open_panel(client, cast, is_signed=is_signed), str(int((clock.now + timedelta(hours=6)).timestamp()))
+    first, form = client.post(f"/help/{token}/check"), client.post(f"/help/{token}/choose/later")
+    answer = client.post(f"/help/{token}/later", data={"email": "sam@example.com", "at": at})
+    again = client.post(f"/help/{token}/check")
+
+    assert "We remind you by e-mail." in first.text
+    assert "We can remind you by e-mail to pay order" in form.text
+    assert heading(answer) == "We will remind you"
+    assert "We remind you by e-mail on" in again.text
+    for screen in (first, form, answer, again):
+        assert not re.search(r"\bkeep\b|\bkept\b|asked the shop", screen.text), screen.text
+    assert events(database) == []
+    clock.forward(timedelta(hours=7))
+    assert "/later/release" not in client.post(f"/help/{token}/check").text
+
+
 @pytest.mark.parametrize(
     ("form", "said"),
     [

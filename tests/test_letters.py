@@ -448,6 +448,19 @@ def test_a_reminder_that_was_asked_for_leads_to_paying_only_when_nothing_was_cha
     assert bool(Words(mail.html).links) is (charge is ChargeState.NOT_CHARGED)
 
 
+@pytest.mark.parametrize("has_hook", [True, False])
+def test_a_reminder_says_that_the_shop_keeps_the_order_only_where_it_was_asked(
+    session: Session, cast: Cast, has_hook: bool
+) -> None:
+    cast.shop.profile = cast.shop.profile | {"hook_url": "https://shop.example/hooks" if has_hook else None}
+    mail = letters.compose(session, later(session, cast, ChargeState.NOT_CHARGED), ADDRESSES, clock.now())
+
+    kept, reminded = "Your order at Karoo is kept for you, order D-1001", "Reminder: your order at Karoo, order D-1001"
+    assert mail.subject == (kept if has_hook else reminded)
+    for said in (flat(mail.text), flat(Words(mail.html).words)):
+        assert ("Karoo keeps your order until" in said) is has_hook
+
+
 def test_a_reminder_for_which_another_time_was_asked_is_taken_back(session: Session, cast: Cast, clock: Clock) -> None:
     follow_up = later(session, cast, ChargeState.NOT_CHARGED)
     assert followups.reason_to_cancel(session, follow_up, clock.now) is None

@@ -143,7 +143,7 @@ def test_a_strangers_hold_does_not_stand_in_the_way_of_the_customers_own(
     client: FlaskClient, database: Database, cast: Cast, clock: Clock
 ) -> None:
     later(client, opened(client, cast, comes_from=STRANGER), clock, "eve@example.com")
-    assert "Your order is kept" in later(client, opened(client, cast), clock, "sam@example.com")
+    assert "We will remind you" in later(client, opened(client, cast), clock, "sam@example.com")
     with database.read() as session:
         promises = session.scalars(sa.select(FollowUp).order_by(FollowUp.id)).all()
         assert [followups.recipient_of(session, each) for each in promises] == ["eve@example.com", "sam@example.com"]

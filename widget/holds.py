@@ -1,4 +1,4 @@
-"""Holds: the customer asked to keep the order and be reminded."""
+"""Holds: the customer asked to be reminded, and to have the order kept where the shop can be told."""
 
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -115,6 +115,11 @@ def release_due(session: Session, now: datetime) -> int:
     return len(held)
 
 
+def is_told_to_shop(shop: Shop, order: Order) -> bool:
+    """Whether the shop's server learns of a hold of this order; else its customer is promised a reminder, no more."""
+    return order.is_verified and shop.settled.hook_url is not None
+
+
 def reminder_times(shop: Shop, now: datetime) -> list[datetime]:
     """When a reminder may be chosen: in an hour, this evening, tomorrow morning, the day after; in the shop's days."""
     until, zone = ends_at(shop, now), ZoneInfo(shop.settled.time_zone)
@@ -143,7 +148,7 @@ def _let_go(session: Session, hold: Hold, order: Order, now: datetime) -> None:
 
 def _tell(session: Session, shop: Shop, order: Order, hold: Hold, event: Event, now: datetime) -> None:
     """The shop's server learns what to keep and until when; only of orders that it has vouched for."""
-    if not order.is_verified:
+    if not is_told_to_shop(shop, order):
         return
     body = {
         "order": order.reference,

@@ -89,6 +89,8 @@ class Situation:
     has_contacts: bool = False
     calls_back: bool = False
     can_hold: bool = False
+    # The shop's server can be told to keep the order; else paying later is no more than a reminder.
+    can_ask_shop: bool = False
     # One leg of the order went through; what pays would take the whole amount once more.
     is_part_paid: bool = False
     # What is left of the order after those legs is known.
@@ -149,6 +151,7 @@ WHYS: dict[OfferKind, str] = {
     OfferKind.LATER: N_("We keep your order and remind you by e-mail."),
     OfferKind.REPORT: N_("A person looks into it and writes to you."),
 }
+_ONLY_REMINDED = N_("We remind you by e-mail.")
 
 
 def offers_for(situation: Situation) -> list[Choice]:
@@ -208,6 +211,8 @@ def _takes_whole(kind: OfferKind, now: Situation) -> bool:
 def _choice(kind: OfferKind, situation: Situation) -> Choice:
     if kind is OfferKind.TRANSFER and situation.is_transfer_announced:
         return Choice(kind, None, Said(N_("Show the transfer")), Said(N_("Its details, or take it back.")))
+    if kind is OfferKind.LATER and not situation.can_ask_shop:
+        return Choice(kind, None, Said(NAMES[kind]), Said(_ONLY_REMINDED))
     method = situation.other_methods[0] if kind is OfferKind.METHOD else None
     return Choice(kind, method, Said(NAMES[kind]), Said(WHYS[kind]))
 

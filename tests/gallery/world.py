@@ -40,6 +40,7 @@ PROFILE: dict[str, Any] = {
     "time_zone": "Africa/Johannesburg",
     "locale": "en-ZA",
     "calls_back": True,
+    "hook_url": "https://shop.example/hooks",
     "bank_accounts": [
         {
             "scheme": "eft",

@@ -38,6 +38,7 @@ __all__ = [
     "come_back",
     "end_waiting",
     "heed_webhooks",
+    "is_unmoved",
     "leave",
     "look",
     "look_at_pages",
@@ -154,7 +155,7 @@ def _reserve(session: Session, link: PaymentLink, order: Order, ways: Ways) -> T
         return Taking(Step.DONE)
     try:
         links.check_payable(session, link, order, now)
-        if not _is_unmoved(session, attempt, link, order, now) or links.is_other_paying(session, attempt, link, now):
+        if not is_unmoved(session, attempt, link, order, now) or links.is_other_paying(session, attempt, link, now):
             return Taking(Step.WAIT)
         links.start_paying(session, link, order, now)
     except links.BeingPaid:
@@ -175,8 +176,8 @@ def _reserve(session: Session, link: PaymentLink, order: Order, ways: Ways) -> T
     return Taking(Step.GO, url=address) if address else Taking(Step.OVER, why=_NO_PROVIDER)
 
 
-def _is_unmoved(session: Session, attempt: Attempt, link: PaymentLink, order: Order, now: datetime) -> bool:
-    """Whether no money of this order is moving, so that this link may take what it is for."""
+def is_unmoved(session: Session, attempt: Attempt, link: PaymentLink, order: Order, now: datetime) -> bool:
+    """Whether no money of this order is moving, as far as was told, so that this link may take what it is for."""
     completes = Purpose(link.purpose).completes
     if not completes and certainty.is_begun_by_kin(session, attempt, order, now):
         return False

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from widget import attempts, certainty, charges, followups, language, tickets, transfers
+from widget import attempts, certainty, charges, followups, holds, language, tickets, transfers
 from widget.agents import Agent
 from widget.attempts import Attempt, Stage
 from widget.certainty import Truth
@@ -179,6 +179,11 @@ class Case:
     def excess_title(self) -> str:
         excess = self.truth.excess
         return self.say(Said(_TOO_MUCH, {"amount": excess})) if excess is not None else self.charge_title
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the shop was asked to keep the order."""
+        return self.hold is not None and self.order is not None and holds.is_told_to_shop(self.shop, self.order)
 
     @property
     def outcome_title(self) -> str:

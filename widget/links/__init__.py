@@ -39,6 +39,7 @@ from widget.links.page import (
     page_key,
     release,
     start_paying,
+    to_go_on_with,
     unanswered,
 )
 from widget.links.taker import own_page, provider_for, takes_links
@@ -79,5 +80,6 @@ __all__ = [
     "revoke_outdated",
     "start_paying",
     "takes_links",
+    "to_go_on_with",
     "unanswered",
 ]

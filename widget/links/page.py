@@ -8,7 +8,8 @@ from enum import StrEnum
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from widget.errors import Refused
+from widget.attempts import Attempt
+from widget.errors import LinkExpired, Refused
 from widget.language import N_
 from widget.links.link import PaymentLink, check_payable, revoke
 from widget.orders import Order
@@ -77,6 +78,26 @@ def is_overdue(link: PaymentLink, now: datetime) -> bool:
 def is_given_up(link: PaymentLink, now: datetime) -> bool:
     """Whether nobody waits any more for what the provider says of the page."""
     return now > (link.hosted_until or link.created_at) + MONEY_KEEPS_ORDER
+
+
+def to_go_on_with(session: Session, attempt: Attempt, order: Order, now: datetime) -> PaymentLink | None:
+    """The link of this very attempt whose open page keeps the order, for its customer to go on with or to leave.
+
+    None for everybody else, and once money may have moved there: then there is nothing to do but to wait.
+    """
+    if order.paying_link is None or order.paying_until is None:
+        return None
+    if not now < order.paying_until <= now + PAGE_KEEPS_ORDER:
+        return None
+    mine = sa.select(PaymentLink).filter_by(key=order.paying_link, attempt_id=attempt.id, order_id=order.id)
+    link = session.scalar(mine)
+    if link is None or not link.is_open_at_provider(now):
+        return None
+    try:
+        check_payable(session, link, order, now)
+    except (LinkExpired, Refused):
+        return None
+    return link
 
 
 def unanswered(session: Session, order: Order, now: datetime) -> PaymentLink | None:

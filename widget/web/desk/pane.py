@@ -6,12 +6,13 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
 
-from widget import certainty, evidence, findings, followups, payments, ratings, tickets
+from widget import certainty, evidence, findings, followups, holds, payments, ratings, tickets
 from widget.agents import Agent
 from widget.attempts import Attempt
 from widget.diagnosis import Diagnosis
 from widget.evidence import Evidence
 from widget.followups import FollowUp
+from widget.holds import Hold
 from widget.money import Money
 from widget.orders import Order
 from widget.ratings import SCORES, Rating
@@ -52,6 +53,8 @@ class Pane:
     transfers: tuple[transfers.Shown, ...]
     # The payment page that keeps the order although its provider does not say what became of it.
     page: payment_pages.Shown | None
+    # The customer wants to pay later.
+    hold: Hold | None
     conversation: tuple[Said, ...]
     # The last message this pane shows: a reply written under it may be overtaken by another.
     seen: int
@@ -94,6 +97,11 @@ class Pane:
         return signed if signed and signed.lower() != self.ticket.email else None
 
     @property
+    def is_kept(self) -> bool:
+        """Whether the shop's server was told to keep the order."""
+        return self.hold is not None and self.order is not None and holds.is_told_to_shop(self.shop, self.order)
+
+    @property
     def score(self) -> str | None:
         return SCORES[self.rating.score] if self.rating else None
 
@@ -116,6 +124,7 @@ def open_pane(session: Session, shop: Shop, ticket: Ticket, now: datetime) -> Pa
         paid=tuple(_paid(session, order, profile.locale)) if order else (),
         transfers=transfers.of_order(session, shop, order),
         page=payment_pages.of_ticket(session, ticket, profile.locale),
+        hold=holds.seen_by(session, attempt, order),
         conversation=_conversation(session, ticket, said),
         seen=max((message.id for message in said), default=0),
         mails=tuple(_mail(session, each) for each in followups.of(session, ticket)),

@@ -46,6 +46,8 @@ class Told:
     is_of_page: bool = False
     # Another payment of this order may be under way: by a link, or in another tab.
     is_busy: bool = False
+    # That is the page of the customer's own link, which they can go on with or leave.
+    has_open_page: bool = False
     is_transfer_announced: bool = False
     # What the customer has to leave alone, because a payment can still be completed there.
     warning: Said | None = None
@@ -55,6 +57,10 @@ class Told:
 
 
 _CONFIRM = Said(N_("Confirm it or cancel it there. Until then we take nothing, so that you do not pay twice."))
+_ABOUT_PAGE = (
+    Said(N_("As far as we know, your payment on the separate page is not finished yet.")),
+    Said(N_("Finish it or cancel it there. Until then we take nothing, so that you do not pay twice.")),
+)
 _CAME_SHORT = Said(N_("A payment came in that was less than the order. Do not pay the whole amount again."))
 _ABOUT_TRANSFER = (
     Said(N_("You told us that you have sent it. Please do not pay in another way.")),
@@ -150,6 +156,9 @@ def _about_hold(truth: Truth) -> Iterator[Said]:
 
 
 def _about_doubt(told: Told) -> Iterator[Said]:
+    if told.has_open_page:
+        yield from _ABOUT_PAGE
+        return
     if told.is_busy:
         yield Said(N_("Another payment for this order may be going on, in another window or by a link."))
     elif not told.truth.was_asked:
@@ -160,6 +169,9 @@ def _about_doubt(told: Told) -> Iterator[Said]:
 
 
 def _until_then(told: Told) -> Iterator[Said]:
+    if told.has_open_page:
+        yield from _ABOUT_PAGE
+        return
     yield Said(N_("Please do not pay again until we know."))
     if told.writes and told.truth.is_watched:
         yield Said(N_("You can close this page: we write to you when we know."))
@@ -175,7 +187,8 @@ def _only_part(told: Told, part: Money) -> Headline:
 
 
 def _part_paid(told: Told) -> Headline:
-    lines = [_about_part(told), *_about_rest(told), Said(N_("Do not pay the whole amount again."))]
+    about_page = _ABOUT_PAGE if told.has_open_page else ()
+    lines = [_about_part(told), *_about_rest(told), *about_page, Said(N_("Do not pay the whole amount again."))]
     return Headline(Tone.WARN, Said(N_("Part of this order is paid")), tuple(lines))
 
 

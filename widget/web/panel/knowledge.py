@@ -8,6 +8,7 @@ from functools import cached_property
 from sqlalchemy.orm import Session
 
 from widget import (
+    cashier,
     certainty,
     clock,
     findings,
@@ -32,6 +33,7 @@ from widget.diagnosis import Diagnosis, diagnose
 from widget.feeds import FeedView
 from widget.holds import Hold
 from widget.language import Said
+from widget.links import PaymentLink
 from widget.money import Money
 from widget.offers import Choice, OfferKind, Situation
 from widget.playbooks import Rate, Scene
@@ -99,6 +101,20 @@ class Knowledge:
     def hold(self) -> Hold | None:
         return holds.seen_by(self.session, self.case.attempt, self.case.order)
 
+    @property
+    def asks_shop_to_keep(self) -> bool:
+        """Whether the shop hears that the customer wants to pay later."""
+        order = self.case.order
+        return order is not None and holds.is_told_to_shop(self.case.shop, order)
+
+    @property
+    def shown_hold(self) -> Hold | None:
+        """The hold of which something is still to come, and which it does no harm to let go."""
+        if self.hold is None or self.told.is_transfer_announced:
+            # Who has sent the money must not let go what it is for.
+            return None
+        return self.hold if self.asks_shop_to_keep or self.hold.remind_at > self.now else None
+
     @cached_property
     def ticket(self) -> Ticket | None:
         return tickets.of_attempt(self.session, self.case.attempt.id)
@@ -108,6 +124,16 @@ class Knowledge:
         """The transfer that the customer says is on its way."""
         case = self.case
         return transfers.announced(self.session, case.order, case.attempt) if case.order else None
+
+    @cached_property
+    def open_page(self) -> PaymentLink | None:
+        """The link that this customer began to pay by and has not finished, while nothing but that is in the way."""
+        case = self.case
+        if case.order is None or not orders.is_being_paid(case.order, self.now) or self.is_suspect:
+            return None
+        link = links.to_go_on_with(self.session, case.attempt, case.order, self.now)
+        is_free = link is not None and cashier.is_unmoved(self.session, case.attempt, link, case.order, self.now)
+        return link if is_free else None
 
     @property
     def outage(self) -> FeedView | None:
@@ -183,6 +209,7 @@ class Knowledge:
             rest=self.rest,
             is_of_page=self.charge is not None and self.charge.is_of_page,
             is_busy=orders.is_being_paid(order, self.now),
+            has_open_page=self.open_page is not None,
             is_transfer_announced=self.transfer is not None,
             warning=self.warning,
             is_at_bank=waiting.window_of(self.truth.waits) is None,
@@ -213,6 +240,7 @@ class Knowledge:
             has_contacts=bool(profile.contacts),
             calls_back=profile.calls_back,
             can_hold=profile.hold_hours is not None,
+            can_ask_shop=self.asks_shop_to_keep,
             is_part_paid=bool(self.legs),
             has_rest=self.rest is not None,
             is_leg_refused=case.attempt.stage == Stage.FAILED,

@@ -1,4 +1,4 @@
-"""Pay later: the order is kept, and the customer is reminded at the time they chose."""
+"""Pay later: the customer is reminded at the time they chose, and the order is kept where its shop can be told."""
 
 from datetime import datetime
 
@@ -44,7 +44,7 @@ def keep(token: str) -> Response:
             followups.owe_to_attempt(
                 session, case.attempt, Kind.LATER, about=about, due_at=hold.remind_at, now=known.now
             )
-            return show("kept", case, hold=hold)
+            return show("kept", case, hold=hold, is_kept=known.asks_shop_to_keep)
     except (Malformed, Refused) as error:
         with services().database.read() as session:
             return _form(session, knowledge.of(session, case_of(session, attempt_id, token)), error=_(error.detail))
@@ -82,6 +82,7 @@ def _form(session: Session, known: Knowledge, *, error: str | None = None) -> Re
         status=422 if error else 200,
         times=times,
         until=until,
+        is_kept=known.asks_shop_to_keep,
         typed=typed,
         warning=known.warning,
         error=error,

@@ -9,6 +9,7 @@ from widget import clock, offers, returns
 from widget.certainty import Truth
 from widget.offers import Choice, OfferKind
 from widget.providers import ChargeState
+from widget.web.context import services
 from widget.web.panel import headline, knowledge
 from widget.web.panel.case import Case, show
 from widget.web.panel.headline import Tone
@@ -55,10 +56,11 @@ def choices(
         greeting=greeting,
         # Why nothing is offered stays to be read; who has done something about it looks again by hand.
         is_open=is_asked_about or is_busy,
+        open_page=services().addresses.pay(known.open_page) if known.open_page else None,
         outage=known.outage,
         trouble=known.trouble,
-        # Who has sent the money must not let go what it is for.
-        hold=None if known.told.is_transfer_announced else known.hold,
+        hold=known.shown_hold,
+        is_kept=known.asks_shop_to_keep,
         ticket=known.ticket,
         pause=pause,
         checks=checks + 1,
