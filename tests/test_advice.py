@@ -88,6 +88,42 @@ def test_what_a_network_forbids_is_never_tried_again(provider: str | None, own: 
     assert code in iso8583.NEVER
 
 
+@pytest.mark.parametrize("network_code", ["14", "15", "14 : Invalid card number"])
+@pytest.mark.parametrize(
+    ("provider", "own"), [("stripe", "incorrect_number"), ("stripe", "invalid_number"), ("adyen", "8")]
+)
+def test_a_mistyped_number_may_be_corrected_whatever_the_network_says_of_it(
+    provider: str, own: str, network_code: str
+) -> None:
+    assert advice_for(provider, own, network_code) == GROUPS["wrong_number"]
+
+
+@pytest.mark.parametrize(
+    ("own", "network_code", "retry"),
+    [
+        ("generic_decline", "14", None),
+        ("incorrect_number", "41", None),
+        ("incorrect_number", "46", None),
+        ("incorrect_cvc", "57", None),
+        ("incorrect_number", "14", Retry.NEVER),
+        ("payment_method_provider_timeout", None, Retry.NEVER),
+    ],
+)
+def test_who_may_not_try_again_is_not_asked_to(own: str, network_code: str | None, retry: Retry | None) -> None:
+    found = advice_for("stripe", own, network_code, retry)
+
+    assert found is not None
+    assert found.retry is Again.NEVER
+    assert found.said == GENERIC.said
+
+
+def test_what_asks_for_another_card_is_said_also_where_the_same_is_forbidden() -> None:
+    found = advice_for("stripe", "expired_card", None, Retry.NEVER)
+
+    assert found is not None
+    assert found.said == GROUPS["expired_card"].said
+
+
 @pytest.mark.parametrize(
     ("code", "network_code", "group"),
     [
@@ -112,7 +148,7 @@ def test_the_more_exact_code_decides_and_suspicion_wins(code: str, network_code:
     [
         ("generic_decline", Retry.LATER, Again.LATER),
         ("generic_decline", Retry.AFTER_CHANGE, Again.AFTER_CHANGE),
-        ("incorrect_cvc", Retry.LATER, Again.AFTER_CHANGE),
+        ("incorrect_cvc", Retry.LATER, Again.RETYPED),
         ("incorrect_cvc", Retry.NEVER, Again.NEVER),
     ],
 )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+import urllib3
 from playwright.sync_api import Page, expect
 
 from tests.browsers import Console, OpenPage
@@ -15,6 +16,7 @@ from widget.demo import outcomes, provider
 from widget.demo.scenarios import Scenario
 from widget.demo.store import PaymentStatus, Store
 from widget.demo.stories import STORIES, Group
+from widget.provider_events import ProviderEvent
 from widget.shops import Shop
 from widget.stalls import Stall, StallKind
 
@@ -272,3 +274,17 @@ def test_a_scenario_of_the_page_itself_loads_the_page_anew(hurried: Stage, page:
     page.get_by_label("Find a scenario").fill("not found")
     page.get_by_label("Provider’s script is not found").check()
     expect(page.locator("script[data-sdk=DemoPay]")).to_have_count(1)
+
+
+def test_what_the_demo_s_provider_tells_of_a_payment_by_link_is_accepted(stage: Stage) -> None:
+    wanted = {"order": "D-1001", "amount": 124_900, "currency": "ZAR", "expires_at": 4_000_000_000}
+    back = {"return_url": f"{stage.shop_url}/back", "cancel_url": f"{stage.shop_url}/back"}
+    link = urllib3.request("POST", f"{stage.shop_url}/provider/links", json=wanted | back).json()
+    urllib3.request("POST", link["url"], fields={"answer": "pay"}, redirect=False)
+
+    def look() -> list[str | None]:
+        with stage.database.read() as session:
+            return [each.state for each in session.scalars(sa.select(ProviderEvent))]
+
+    assert wait_until(look, "the webhook") == ["charged"]
+    assert "provider_unusable" not in stage.unjam.log.read_text()

@@ -13,7 +13,7 @@ from playwright.sync_api import Page
 from werkzeug.test import TestResponse
 
 from tests.browsers import OpenPage
-from tests.cast import PASSWORD, Cast
+from tests.cast import PACE, PASSWORD, Cast
 from tests.conftest import Clock
 from widget import (
     agents,
@@ -25,7 +25,9 @@ from widget import (
     guard,
     health,
     holds,
+    offers,
     orders,
+    payments,
     stalls,
     tickets,
 )
@@ -40,7 +42,10 @@ from widget.guard.patterns import PATTERNS
 from widget.health import HealthCell
 from widget.health.cells import moment_of, slot_of
 from widget.hooks import Event, Hook
+from widget.money import Money
 from widget.offers import OfferKind
+from widget.orders import Order
+from widget.payments import Told
 from widget.providers import ChargeState
 from widget.shops import Shop
 from widget.stalls import SeenBy, StallKind
@@ -811,3 +816,20 @@ def test_without_javascript_a_reply_is_sent_all_the_same(open_page: OpenPage, ad
     page.click("#send-reply")
     assert page.is_visible("text=Reply on its way by e-mail.")
     assert len(door.owed(Kind.REPLY)) == 1
+
+
+def test_an_agent_sees_what_was_taken_after_the_way_out_that_worked(desk: Desk) -> None:
+    with desk.database.write() as session:
+        attempt = session.get_one(Attempt, desk.ticket.attempt_id)
+        offers.choose(session, attempt, OfferKind.REST, clock.now())
+        for payment, minor in (("pay_1", 84_900), ("pay_2", 40_000)):
+            told = Told(payment, payments.Source.SHOP, Money(minor, "ZAR"), payment=payment)
+            order = session.get_one(Order, attempt.order_id)
+            payments.record(session, session.get_one(Shop, desk.cast.shop.id), order, told, PACE, clock.now())
+            offers.of(session, attempt.id)[0].chosen_at = clock.now()
+    desk.sign_in()
+    ways = desk.client.get(desk.path).text.split('id="offers-title"')[1].split("</section>")[0]
+
+    assert "400.00" in ways
+    assert "Worked" in ways
+    assert "1,249.00" not in ways

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -14,9 +15,11 @@ import sqlalchemy as sa
 from tests.cast import Cast
 from tests.conftest import Clock
 from widget import clock as clocks
-from widget import feeds, polling
+from widget import feeds, polling, stalls
+from widget.attempts import Stage
 from widget.database import Database
 from widget.feeds import Feed, FeedView, Indicator, NoAnswer, Shape
+from widget.stalls import SeenBy, StallKind
 
 LEASE = timedelta(minutes=3)
 
@@ -123,6 +126,13 @@ class Watcher:
         with self.database.write() as session:
             self.cast.session = session
             self.cast.attempt()
+
+    def get_stuck(self, provider: str | None = "demo") -> None:
+        with self.database.write() as session:
+            self.cast.session = session
+            attempt = self.cast.attempt()
+            attempt.provider = provider
+            stalls.record(session, attempt, StallKind.NO_ANSWER, Stage.SUBMITTED, SeenBy.PAGE, clocks.now())
 
     def ask(self, worker: str = "w1") -> bool:
         return polling.ask_due_feeds(self.database, worker, LEASE)
@@ -308,6 +318,53 @@ def test_a_quiet_shop_asks_by_the_hour_and_a_busy_one_every_two_minutes(
         clock.forward(timedelta(minutes=2, seconds=1))
         assert watcher.ask()
     assert len(page.asked) == 4
+
+
+@pytest.mark.parametrize("provider", ["demo", None])
+def test_a_stall_makes_the_feed_of_its_provider_due_at_once(
+    watcher: Watcher, page: StatusPage, clock: Clock, provider: str | None
+) -> None:
+    page.says(STATUSPAGE | {"status": {"indicator": "none", "description": "All well"}})
+    watcher.ask()
+    clock.forward(timedelta(minutes=30))
+    assert not watcher.ask()
+
+    # Just after the shops were looked through, so that the next look is a minute away.
+    clock.forward(timedelta(seconds=1))
+    page.says(STATUSPAGE)
+    watcher.get_stuck(provider)
+
+    assert watcher.ask()
+    assert watcher.seen().answered_at == clocks.now()
+
+
+def test_stalls_one_after_another_ask_every_two_minutes_and_no_later(
+    watcher: Watcher, page: StatusPage, clock: Clock
+) -> None:
+    page.says(STATUSPAGE)
+    watcher.ask()
+    began, asked_at = clocks.now(), []
+    while clocks.now() - began < timedelta(minutes=10):
+        watcher.get_stuck()
+        clock.forward(timedelta(seconds=7))
+        if watcher.ask():
+            asked_at.append(clocks.now())
+
+    gaps = [later - earlier for earlier, later in pairwise([began, *asked_at])]
+    assert min(gaps) >= timedelta(minutes=2)
+    assert max(gaps) < timedelta(minutes=2, seconds=7)
+
+
+def test_a_stall_at_another_provider_asks_nothing(watcher: Watcher, page: StatusPage, clock: Clock) -> None:
+    page.says(STATUSPAGE)
+    watcher.ask()
+    clock.forward(timedelta(minutes=30))
+    watcher.ask()
+    clock.forward(timedelta(seconds=1))
+    watcher.get_stuck("stripe")
+
+    assert not watcher.ask()
+    assert len(page.asked) == 1
 
 
 def test_trouble_is_asked_more_and_more_rarely_even_by_a_busy_shop(

@@ -169,7 +169,7 @@ def test_the_script_that_froze_the_page_is_named(investigation: Investigation) -
     investigation.see("long_frame", ms=300, script="cdn.example")
     investigation.see("long_frame", ms=6100, script="chat.example")
 
-    assert "Script host: chat.example, 6100.0 ms." in investigation.found().noted
+    assert "Script host: chat.example, 6100 ms." in investigation.found().noted
 
 
 def test_odd_things_that_a_page_may_send_are_passed_over(investigation: Investigation) -> None:

@@ -166,6 +166,43 @@ def test_another_method_is_handed_to_the_shops_page(client: FlaskClient, cast: C
     assert unknown.headers["HX-Trigger"] == answer.headers["HX-Trigger"], "there is only one other method"
 
 
+@pytest.mark.parametrize(
+    ("address", "said", "buttons"),
+    [
+        (
+            "https://shop.example/checkout/{order}?method={method}",
+            "Go on at the checkout, where this way to pay is selected.",
+            [("a", True, "Open the checkout"), ("button", False, "Choose it on this page")],
+        ),
+        (
+            "https://shop.example/checkout/{order}",
+            "Choose this way to pay at the checkout.",
+            [("a", True, "Open the checkout"), ("button", False, "Back to the checkout")],
+        ),
+        (None, "Choose this way to pay at the checkout.", [("button", True, "Back to the checkout")]),
+    ],
+)
+def test_a_method_is_called_selected_only_where_the_checkouts_address_names_it(
+    client: FlaskClient,
+    cast: Cast,
+    database: Database,
+    address: str | None,
+    said: str,
+    buttons: list[tuple[str, bool, str]],
+) -> None:
+    with database.write() as session:
+        shop = session.get_one(Shop, cast.shop.id)
+        shop.profile = shop.profile | {"checkout_url": address}
+    token = open_panel(client, cast)
+    client.post(f"/help/{token}/check")
+    headers = {"HX-Request": "true", "HX-Current-URL": "http://localhost/frame/demo"}
+    page = client.post(f"/help/{token}/choose/method", data={"method": "eft"}, headers=headers).text
+    shown = re.findall(r'<(a|button)[^>]*class="button ([^"]*button-wide[^"]*)"[^>]*>([^<]+)<', page)
+
+    assert said in page
+    assert [(tag, "button-primary" in style, words) for tag, style, words in shown] == buttons
+
+
 def test_a_report_opens_one_ticket_however_often_it_is_sent(
     client: FlaskClient, cast: Cast, database: Database
 ) -> None:

@@ -159,6 +159,61 @@ def test_the_way_out_that_was_chosen_last_is_credited_with_the_money(database: D
         assert worked == {"payment_link": 124900}
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "recovered"),
+    [
+        # The rest by a link; the provider, asked again, repeats the part that it told of before.
+        ([(Source.PROVIDER, "pay_1", 40000)], [(Source.LINK, "pay_2", 84900)], 84900),
+        ([(Source.PROVIDER, "pay_1", 40000)], [(Source.PROVIDER, "pay_1", 124900)], 84900),
+        ([(Source.SHOP, "pay_1", 40000)], [(Source.PROVIDER, "pay_1", 40000), (Source.LINK, "pay_2", 84900)], 84900),
+        # One transfer in two bookings, of which one came before.
+        (
+            [(Source.SHOP, "transfer:1234567890:a", 50000)],
+            [(Source.SHOP, "transfer:1234567890:b", 74900)],
+            74900,
+        ),
+        ([], [(Source.SHOP, "transfer:1234567890:a", 50000), (Source.SHOP, "transfer:1234567890:b", 74900)], 124900),
+        # What was paid too much is given back, so nobody recovered it.
+        ([], [(Source.SHOP, "pay_1", 130000)], 124900),
+    ],
+)
+def test_a_way_out_is_credited_with_what_was_taken_after_it_was_chosen(
+    database: Database,
+    clock: Clock,
+    before: list[tuple[Source, str, int]],
+    after: list[tuple[Source, str, int]],
+    recovered: int,
+) -> None:
+    with database.write() as session:
+        cast = Cast(session)
+        attempt = cast.attempt()
+
+        def hear(tellings: list[tuple[Source, str, int]]) -> None:
+            for source, payment, minor in tellings:
+                one = Told(f"{source}:{payment}:{minor}", source, Money(minor, "ZAR"), payment=payment)
+                payments.record(session, cast.shop, cast.order(), one, PACE, clock.now)
+
+        hear(before)
+        clock.forward(timedelta(seconds=5))
+        offers.choose(session, attempt, OfferKind.REST, clock.now)
+        clock.forward(timedelta(seconds=5))
+        hear(after)
+        session.expire_all()
+
+        assert [each.recovered for each in offers.of(session, attempt.id)] == [recovered]
+
+
+def test_a_clock_that_was_put_back_takes_nothing_from_what_was_recovered(database: Database, clock: Clock) -> None:
+    with database.write() as session:
+        cast = Cast(session)
+        attempt = cast.attempt()
+        offers.choose(session, attempt, OfferKind.RETRY, clock.now)
+        payments.record(session, cast.shop, cast.order(), told(), PACE, clock.now - timedelta(hours=1))
+        session.expire_all()
+
+        assert [each.recovered for each in offers.of(session, attempt.id)] == [124900]
+
+
 def test_a_resolved_ticket_owes_the_news_a_later_reminder_and_a_rating(database: Database, clock: Clock) -> None:
     with database.write() as session:
         cast = Cast(session)

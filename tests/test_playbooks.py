@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from tests.test_offers import EVERYTHING, situations
 from widget import playbooks
+from widget.advice import GROUPS, Again
 from widget.language import LANGUAGES, say
 from widget.money import Money
 from widget.offers import Choice, OfferKind, Situation, offers_for
@@ -24,7 +25,7 @@ scenes = st.builds(
     method=st.none() | st.sampled_from(["card", "apple_pay", "samsung_pay", "google_pay", "eft"]),
     labels=st.just(_LABELS),
     rates=st.dictionaries(st.sampled_from(list(_LABELS)), st.builds(Rate, st.just(48), st.just(50))),
-    retry=st.none() | st.sampled_from(["now", "later", "after_change", "never"]),
+    retry=st.none() | st.sampled_from(list(Again)),
     prefers=st.lists(st.sampled_from([*(kind.value for kind in OfferKind), "unknown"]), max_size=3).map(tuple),
     is_split=st.booleans(),
 )
@@ -62,6 +63,45 @@ def test_a_split_payment_leads_with_the_rest_and_its_amount() -> None:
 
 def test_what_a_declines_advice_prefers_comes_first() -> None:
     assert order(Scene(StallKind.DECLINED, "card", prefers=("later", "unheard_of")))[0] == "later"
+
+
+@pytest.mark.parametrize(
+    ("groups", "why"),
+    [
+        (
+            ["wrong_number", "wrong_code", "wrong_expiry", "wrong_pin", "wrong_address", "wrong_details"],
+            "Nothing was charged. Check your details first.",
+        ),
+        (["needs_authentication", "authentication_failed"], "Nothing was charged. Have your phone or bank app ready."),
+        (["cancelled", "expired_session"], "Nothing was charged, so one more try is safe."),
+        (
+            ["bank_unavailable", "try_later", "processing_error"],
+            "Nothing was charged. Wait a few minutes first.",
+        ),
+        (
+            ["expired_card", "ask_bank", "insufficient_funds", "over_limit", "too_many_tries", "wallet_account"],
+            "With another card, or after a word with your bank.",
+        ),
+    ],
+)
+@pytest.mark.parametrize("kind", [StallKind.DECLINED, StallKind.DECLINED_AGAIN])
+def test_after_a_decline_trying_again_is_worded_as_its_advice_is(kind: StallKind, groups: list[str], why: str) -> None:
+    advices = [GROUPS[group] for group in groups]
+    scenes = [Scene(kind, "card", retry=str(each.retry), prefers=each.prefers) for each in advices]
+    retries = [_retry_of(scene) for scene in scenes]
+
+    assert [str(each.why) for each in retries] == [why] * len(groups)
+
+
+def test_every_group_that_may_be_tried_again_is_worded() -> None:
+    worded = {retry for retry in Again if retry is not Again.NEVER}
+
+    assert {advice.retry for advice in GROUPS.values()} - {Again.NEVER} == worded
+
+
+def _retry_of(scene: Scene) -> Choice:
+    arranged = playbooks.arranged(offers_for(EVERYTHING), scene)
+    return next(each for each in arranged if each.kind is OfferKind.RETRY)
 
 
 @given(situations, scenes)
@@ -127,7 +167,7 @@ def _wordings() -> list[Choice]:
             [None, *StallKind],
             ["card", "apple_pay", "samsung_pay"],
             [{}, {"eft": Rate(48, 50)}],
-            [None, "never"],
+            [None, *Again],
             [True, False],
             [True, False],
         )

@@ -262,7 +262,7 @@ def _choose(cast: Cast, clock: Clock, attempt: Attempt, kind: OfferKind) -> None
 
 
 def _pay(cast: Cast, clock: Clock, attempt: Attempt) -> None:
-    offers.credit(cast.session, cast.order_of(attempt), clock.now)
+    offers.credit(cast.session, cast.order_of(attempt), [], clock.now)
     attempt.stage = "paid"
 
 

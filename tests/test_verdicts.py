@@ -224,6 +224,28 @@ def test_an_engineer_reads_what_was_measured_and_nothing_that_was_not() -> None:
     assert "{" not in diagnose_kind(StallKind.SPLIT, {"first": "odd"}).noted
 
 
+@pytest.mark.parametrize(
+    ("kind", "measured", "said"),
+    [
+        (StallKind.NO_ANSWER, {"seconds": 4.23570000000298}, "It waited 4.2 s."),
+        (StallKind.NO_ANSWER, {"seconds": 10.0399999}, "It waited 10 s."),
+        (StallKind.NO_ANSWER, {"seconds": 12}, "It waited 12 s."),
+        (StallKind.SILENT, {"silent_seconds": 127.64, "presence": "seen"}, "Nothing was heard for 128 s"),
+        (StallKind.FROZEN, {"frozen_ms": 1234567.8999}, "It lasted 1234568 ms."),
+        (StallKind.CLOCK, {"clock_skew": -412.75}, "Off by -413 s."),
+        (
+            StallKind.NO_ANSWER,
+            {"seconds": 5, "failing": "api.example 4.23570000000298"},
+            "api.example 4.23570000000298",
+        ),
+    ],
+)
+def test_what_was_measured_is_told_to_engineers_in_round_figures(
+    kind: StallKind, measured: dict[str, Any], said: str
+) -> None:
+    assert said in diagnose_kind(kind, measured).noted
+
+
 # From here on: the digest, on both databases.
 
 

@@ -17,7 +17,7 @@ from widget import attempts, charges, offers, signals, stalls
 from widget.advice import advice_for
 from widget.attempts import Attempt, Stage
 from widget.browsers import FACTS, UNKNOWN, browser_of
-from widget.diagnosis import KINDS
+from widget.diagnosis import KINDS, rounded
 from widget.language import N_, Said, counted, say
 from widget.money import Money
 from widget.offers import Offer
@@ -269,7 +269,7 @@ def _told(name: str, value: object, speak: _Say, read: _Read) -> str:
     if value is True:
         return name.replace("_", " ")
     if isinstance(value, float):
-        value = f"{round(value, 1):g}"
+        value = rounded(value)
     figure = _in_words(value)
     return speak(Said(_FIGURES[name], {"figure": figure})) if name in _FIGURES else figure
 

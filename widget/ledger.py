@@ -6,6 +6,7 @@ the same one. A telling without an id never proves a second payment.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -27,6 +28,7 @@ __all__ = [
     "is_covered",
     "of",
     "taken",
+    "taken_since",
     "told_beside_links",
 ]
 
@@ -149,6 +151,14 @@ def is_covered(told: Sequence[Payment], due: Money) -> bool:
     What our own links took comes on top of what another channel tells of other payments: a rest, or a difference.
     """
     return _most_told(tellings.counted(told, due), due) >= due.minor
+
+
+def taken_since(told: Sequence[Payment], due: Money, since: datetime) -> int:
+    """What came in for the order since then, in minor units: no more than was left of it. The last telling is news."""
+    news = {each.id for each in (*(each for each in told if each.at >= since), *told[-1:])}
+    counted = tellings.counted(told, due)
+    before = _most_told([each for each in counted if each.id not in news], due)
+    return max(0, min(_most_told([each for each in counted if each.id in news], due), due.minor - before))
 
 
 def _balanced(due: Money, told: Sequence[Payment]) -> Balance:

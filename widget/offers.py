@@ -11,9 +11,11 @@ from enum import StrEnum
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session
 
+from widget import ledger
 from widget.attempts import Attempt
 from widget.database import Base, Id, Instant, Key, Minor, Text, insert_new, to
 from widget.language import N_, Said
+from widget.ledger import Payment
 from widget.orders import Order
 from widget.providers import ChargeState
 
@@ -61,7 +63,7 @@ class Offer(Base):
     choice: Mapped[Key | None]
     chosen_at: Mapped[Instant | None]
     worked_at: Mapped[Instant | None]
-    # What the order was worth that was paid after this offer was chosen.
+    # What was taken for the order after this offer was chosen, in minor units of its currency.
     recovered: Mapped[Minor | None]
     # When ranking has counted it, as worked or not.
     counted_at: Mapped[Instant | None]
@@ -256,8 +258,8 @@ def of(session: Session, attempt_id: int) -> list[Offer]:
     return list(session.scalars(sa.select(Offer).filter_by(attempt_id=attempt_id).order_by(Offer.id)))
 
 
-def credit(session: Session, order: Order, now: datetime) -> None:
-    """The order was paid: the offer chosen last, on any attempt at it, is the one that worked."""
+def credit(session: Session, order: Order, told: Sequence[Payment], now: datetime) -> None:
+    """The order was paid, as these have told: the offer chosen last, on any attempt at it, is the one that worked."""
     query = (
         sa.select(Offer)
         .join(Attempt, Attempt.id == Offer.attempt_id)
@@ -266,5 +268,5 @@ def credit(session: Session, order: Order, now: datetime) -> None:
         .limit(1)
     )
     offer = session.scalars(query).first()
-    if offer is not None and offer.worked_at is None:
-        offer.worked_at, offer.recovered = now, order.amount
+    if offer is not None and offer.chosen_at is not None and offer.worked_at is None:
+        offer.worked_at, offer.recovered = now, ledger.taken_since(told, order.due, offer.chosen_at)

@@ -94,7 +94,9 @@ def _act_on(session: Session, shop: Shop, order: Order, told: Told, pace: Pace, 
         _note_shortfall(session, order, told, now)
         _note_leg(session, shop, order, told, pace, now)
         return
+    known = of(session, order)
     for each in orders.settle(session, order, now):
+        offers.credit(session, each, known, now)
         _settle(session, shop, each, told, pace, now)
         links.revoke_all(session, each, now)
         transfers.cancel_open(session, each, now)
@@ -168,7 +170,6 @@ def _was_stuck(session: Session, order: Order) -> bool:
 
 
 def _settle(session: Session, shop: Shop, order: Order, told: Told, pace: Pace, now: datetime) -> None:
-    offers.credit(session, order, now)
     for attempt in session.scalars(sa.select(Attempt).filter_by(order_id=order.id)):
         is_told = told.source in _SEEN_BY_CUSTOMER
         watch = watches.of(session, attempt.id, is_to_be_changed=True)

@@ -7,6 +7,7 @@ open anything: that is decided in `offers` alone.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from widget.advice import Again
 from widget.language import N_, Said, counted
 from widget.methods import known_as
 from widget.money import Money
@@ -45,7 +46,7 @@ class Scene:
     # The shop's names of its methods, and how each works now on this kind of device.
     labels: Mapping[str, str] = field(default_factory=dict)
     rates: Mapping[str, Rate] = field(default_factory=dict)
-    # What the decline's advice says: now, later, after_change or never; and the kinds it prefers.
+    # What the decline's advice says (a word of `Again`), and the kinds it prefers.
     retry: str | None = None
     prefers: tuple[str, ...] = ()
     is_split: bool = False
@@ -80,8 +81,15 @@ def _is_declined(scene: Scene) -> bool:
     return scene.kind in {StallKind.DECLINED, StallKind.DECLINED_AGAIN}
 
 
+def _is_declined_for(*retries: Again) -> Callable[[Scene], bool]:
+    return lambda scene: _is_declined(scene) and scene.retry in retries
+
+
 def _never_again(scene: Scene) -> bool:
-    return scene.retry == "never"
+    return scene.retry == Again.NEVER
+
+
+_DECLINED = (_K.METHOD, _K.RETRY, _K.TRANSFER, _K.PAYMENT_LINK, _K.LATER)
 
 
 _PLAYBOOKS: tuple[Playbook, ...] = (
@@ -96,10 +104,29 @@ _PLAYBOOKS: tuple[Playbook, ...] = (
         order=(_K.METHOD, _K.TRANSFER, _K.PAYMENT_LINK, _K.LATER),
         whys={_K.PAYMENT_LINK: N_("With another card, on a page of its own.")},
     ),
+    Playbook("declined_now", _is_declined_for(Again.NOW), order=_DECLINED),
+    Playbook(
+        "declined_with_bank",
+        _is_declined_for(Again.WITH_BANK),
+        order=_DECLINED,
+        whys={_K.RETRY: N_("Nothing was charged. Have your phone or bank app ready.")},
+    ),
+    Playbook(
+        "declined_retyped",
+        _is_declined_for(Again.RETYPED),
+        order=_DECLINED,
+        whys={_K.RETRY: N_("Nothing was charged. Check your details first.")},
+    ),
+    Playbook(
+        "declined_soon",
+        _is_declined_for(Again.SOON),
+        order=_DECLINED,
+        whys={_K.RETRY: N_("Nothing was charged. Wait a few minutes first.")},
+    ),
     Playbook(
         "declined",
         _is_declined,
-        order=(_K.METHOD, _K.RETRY, _K.TRANSFER, _K.PAYMENT_LINK, _K.LATER),
+        order=_DECLINED,
         whys={
             _K.RETRY: N_("With another card, or after a word with your bank."),
             _K.PAYMENT_LINK: N_("With another card, on a page of its own."),

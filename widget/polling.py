@@ -18,7 +18,8 @@ from widget.database import Database
 from widget.feeds import Feed, NoAnswer, Shape, Source, Status
 from widget.providers import ProviderRefused
 from widget.providers.bounds import TooLate, bound, within
-from widget.shops import Profile
+from widget.shops import Profile, Shop
+from widget.stalls import Stall
 
 log = structlog.get_logger()
 
@@ -34,10 +35,13 @@ WHOLE_SECONDS = 10.0
 MAX_BYTES = 1_000_000
 _BATCH = 4
 _RECENT_ATTEMPTS = 500
+_RECENT_STALLS = 100
 _HEADERS = {"Accept": "application/json", "User-Agent": f"unjam/{__version__}"}
 
 _pool = bound(urllib3.PoolManager(timeout=TIMEOUT, retries=False))
 _looked_at: WeakKeyDictionary[Database, datetime] = WeakKeyDictionary()
+# The latest stall that this process has asked because of.
+_heeded: WeakKeyDictionary[Database, int] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,7 @@ def ask_due_feeds(database: Database, worker_name: str, lease: timedelta) -> boo
         _looked_at[database] = now
         with database.write() as session:
             want_feeds(session, now)
+    _heed_stalls(database, now)
     with database.write() as session:
         is_wanted = Feed.wanted_at > now - UNWANTED_AFTER
         claimed = leases.claim(session, Feed, is_wanted, worker_name, now, lease=lease, limit=_BATCH)
@@ -67,6 +72,33 @@ def ask_due_feeds(database: Database, worker_name: str, lease: timedelta) -> boo
         with database.write() as session:
             _keep(session, feed_id, worker_name, heard)
     return bool(asked)
+
+
+def _heed_stalls(database: Database, now: datetime) -> None:
+    """Somebody is stuck: what their provider says matters now, not at the next look."""
+    with database.read() as session:
+        newest = session.scalar(sa.select(sa.func.max(Stall.id))) or 0
+    known, _heeded[database] = _heeded.get(database, newest), newest
+    if newest > known:
+        with database.write() as session:
+            hurry_feeds(session, known, now)
+
+
+def hurry_feeds(session: Session, after: int, now: datetime) -> None:
+    """Make the feeds due of the providers that the tries use which got stuck after this stall, by id.
+
+    At once, or once the last answer is old: a storm of stalls asks no more often than a busy shop does.
+    """
+    stuck = sa.select(Attempt.shop_id, Attempt.provider).join(Stall, Stall.attempt_id == Attempt.id)
+    latest = stuck.where(Stall.id > after).order_by(Stall.id.desc()).limit(_RECENT_STALLS)
+    urls = set()
+    for shop_id, provider in {tuple(row) for row in session.execute(latest)}:
+        profile = session.get_one(Shop, shop_id).settled
+        urls |= {source.url for name, source in sources_of(profile) if provider in {name, None}}
+    for feed in feeds.of(session, sorted(urls)):
+        due_at = max(now, feed.asked_at + BUSY_EVERY) if feed.asked_at is not None else now
+        is_later = sa.and_(Feed.id == feed.id, Feed.tries == 0, Feed.next_try_at > due_at)
+        session.execute(sa.update(Feed).where(is_later).values(next_try_at=due_at))
 
 
 def want_feeds(session: Session, now: datetime) -> None:

@@ -31,6 +31,8 @@ _COMMON: dict[str, str] = {
 _NO_REFUSALS = {"already_done", "cancelled", "expired_session", "needs_authentication"}
 _RESPONSE_CODE = re.compile(r"\s*([0-9A-Z]{2})(?![0-9A-Za-z])")
 _ODD = re.compile(r"[^a-z0-9]+")
+# Whose words ask the customer to try the same again.
+_ASKED_FOR = {Again.NOW, Again.WITH_BANK, Again.RETYPED, Again.SOON}
 _AGAIN = {Retry.NEVER: Again.NEVER, Retry.LATER: Again.LATER, Retry.AFTER_CHANGE: Again.AFTER_CHANGE}
 
 
@@ -45,11 +47,12 @@ def advice_for(
     if not code and not network_code:
         return None
     networks = _network_code(network_code) or (_network_code(code) if provider not in TABLES else None)
-    found = _decisive(_of_provider(provider, code), GROUPS.get(iso8583.CODES.get(networks or "", "")))
+    said = _of_provider(provider, code)
+    found = _decisive(said, GROUPS.get(iso8583.CODES.get(networks or "", "")))
     if found.is_fraud_like:
         return found
-    if networks in iso8583.NEVER or retry is Retry.NEVER:
-        return replace(found, retry=Again.NEVER, prefers=_without_retry(found))
+    if retry is Retry.NEVER or _is_forbidden(networks, said):
+        return _for_good(found)
     # What the provider says about trying again is news only where the code itself leaves it open.
     return replace(found, retry=_AGAIN[retry]) if retry is not None and found.group == GENERIC.group else found
 
@@ -82,5 +85,14 @@ def _network_code(code: str | None) -> str | None:
     return found[1] if found else None
 
 
-def _without_retry(found: Advice) -> tuple[str, ...]:
-    return tuple(kind for kind in found.prefers if kind != "retry") or GENERIC.prefers
+def _is_forbidden(networks: str | None, said: Advice) -> bool:
+    """Whether the network forbids another try. Where the provider says that the number is wrong, only with that one."""
+    is_mistyped = networks in iso8583.NEVER_AS_TYPED and said.group == "wrong_number"
+    return networks in iso8583.NEVER and not is_mistyped
+
+
+def _for_good(found: Advice) -> Advice:
+    """The same without another try: words that ask for one give way to those of a plain decline."""
+    prefers = tuple(kind for kind in found.prefers if kind != "retry") or GENERIC.prefers
+    said = GENERIC.said if found.retry in _ASKED_FOR else found.said
+    return replace(found, said=said, retry=Again.NEVER, prefers=prefers)

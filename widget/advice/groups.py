@@ -10,11 +10,14 @@ from widget.language import N_, Said
 
 
 class Again(StrEnum):
-    """Whether the same payment may be tried again."""
+    """Whether and when the same payment may be tried again; the offer to do so is worded by it."""
 
     NOW = "now"
-    LATER = "later"
-    AFTER_CHANGE = "after_change"  # once what the customer typed or set up is corrected
+    WITH_BANK = "with_bank"  # now, with what the bank checks the customer by at hand
+    RETYPED = "retyped"  # once what the customer typed is corrected
+    SOON = "soon"  # in some minutes
+    LATER = "later"  # on another day
+    AFTER_CHANGE = "after_change"  # with another card, or once the bank or the wallet has been asked
     NEVER = "never"  # not with this card or account
 
 
@@ -111,28 +114,28 @@ _ROWS = (
         "wrong_number",
         N_("The card number is not right. Check it and type it again."),
         "The card number is mistyped, or no such card exists.",
-        Again.AFTER_CHANGE,
+        Again.RETYPED,
         _RETYPED,
     ),
     _advice(
         "wrong_code",
         N_("The security code is not right. Check the digits on the card and type them again."),
         "The security code (CVC) does not match.",
-        Again.AFTER_CHANGE,
+        Again.RETYPED,
         _RETYPED,
     ),
     _advice(
         "wrong_expiry",
         N_("The expiry date is not right. Check the card and type it again."),
         "The expiry date is mistyped or does not match.",
-        Again.AFTER_CHANGE,
+        Again.RETYPED,
         _RETYPED,
     ),
     _advice(
         "wrong_pin",
         N_("The PIN is not right. Check it, or pay another way."),
         "The PIN is wrong.",
-        Again.AFTER_CHANGE,
+        Again.RETYPED,
         _RETYPED,
     ),
     _advice(
@@ -146,28 +149,28 @@ _ROWS = (
         "wrong_address",
         N_("The address or postcode does not match the card’s. Check it and try again."),
         "The billing address or postcode does not match what the bank has.",
-        Again.AFTER_CHANGE,
+        Again.RETYPED,
         _RETYPED,
     ),
     _advice(
         "wrong_details",
         N_("Some of the payment details are not right. Check them and try again."),
         "The provider refused what was typed. The code says which part.",
-        Again.AFTER_CHANGE,
+        Again.RETYPED,
         _RETYPED,
     ),
     _advice(
         "needs_authentication",
         N_("Your bank wants to check that it is you. Try again and confirm the payment with your bank."),
         "The bank demands strong customer authentication (3-D Secure), and it was not done.",
-        Again.NOW,
+        Again.WITH_BANK,
         ("retry", "device", "method"),
     ),
     _advice(
         "authentication_failed",
         N_("Your bank’s security check was not passed. Try again, use another device, or pay another way."),
         "3-D Secure failed, was abandoned or ran out of time.",
-        Again.NOW,
+        Again.WITH_BANK,
         ("retry", "device", "method"),
     ),
     _advice(
@@ -237,7 +240,7 @@ _ROWS = (
         "bank_unavailable",
         N_("Your bank could not be reached. Try again in a few minutes, or pay another way."),
         "The issuer or the network did not answer. No fault of the card.",
-        Again.LATER,
+        Again.SOON,
         _WAITED,
         is_technical=True,
     ),
@@ -245,14 +248,14 @@ _ROWS = (
         "try_later",
         N_("The payment could not be processed right now. Try again in a few minutes, or pay another way."),
         "The bank or the provider asks to try again later.",
-        Again.LATER,
+        Again.SOON,
         _WAITED,
     ),
     _advice(
         "processing_error",
         N_("The payment service could not process the payment. Try again in a few minutes, or pay another way."),
         "A technical fault at the provider or the acquirer.",
-        Again.LATER,
+        Again.SOON,
         ("method", "retry", "payment_link"),
         is_technical=True,
     ),

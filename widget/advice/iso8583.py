@@ -5,6 +5,8 @@ Source: ISO 8583:1987 and Visa's and Mastercard's lists of response codes.
 
 # Visa's category 1: the issuer will never approve, so the same card must not be sent again.
 NEVER = frozenset({"04", "07", "12", "14", "15", "41", "43", "46", "57", "R0", "R1", "R3"})
+# Of these the number is what will never be approved: a corrected one is another card.
+NEVER_AS_TYPED = frozenset({"14", "15"})
 
 CODES: dict[str, str] = {
     "01": "ask_bank",

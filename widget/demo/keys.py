@@ -15,6 +15,7 @@ from widget.accounts import EftAccount
 from widget.agents import Agent
 from widget.database import Database
 from widget.demo.catalogue import CURRENCY, METHODS, NAME
+from widget.demo.hosted import WEBHOOK_SECRET
 from widget.demo.till import DemoConfig
 from widget.errors import Unauthorised
 from widget.openings import Opening
@@ -101,6 +102,7 @@ def profile_for(shop_url: str) -> Profile:
         providers={
             "demo": {
                 "url": shop_url + "/provider",
+                "webhook_secret": WEBHOOK_SECRET,
                 "status_feed": {"shape": "statuspage", "url": shop_url + "/provider/status/api/v2/summary.json"},
             }
         },

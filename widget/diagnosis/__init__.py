@@ -7,12 +7,12 @@ from typing import Any
 from widget.advice import GENERIC, Advice
 from widget.diagnosis.case import Case, Diagnosis, Side
 from widget.diagnosis.kinds import KINDS
-from widget.diagnosis.rule import SEEN, Rule
+from widget.diagnosis.rule import SEEN, Rule, rounded
 from widget.diagnosis.rules import RULES
 from widget.language import N_, Said
 from widget.stalls import StallKind
 
-__all__ = ["KINDS", "RULES", "Case", "Diagnosis", "Side", "diagnose", "diagnose_kind"]
+__all__ = ["KINDS", "RULES", "Case", "Diagnosis", "Side", "diagnose", "diagnose_kind", "rounded"]
 
 _AGAIN = Said(N_("Your bank did not approve this payment, and not the one before. Ask your bank, or pay another way."))
 _CUSTOMERS_TURN = {"wrong_number", "wrong_code", "wrong_expiry", "wrong_pin", "wrong_address", "wrong_details"}

@@ -40,7 +40,8 @@ class Rule:
         return tuple(_filled_in(text, values) for text, values in known if values is not None)
 
     def engineering(self, case: Case) -> str:
-        known = {name: value for name, value in _figures(case).items() if value not in (None, "")}
+        figures = ((name, _readable(value)) for name, value in _figures(case).items())
+        known = {name: value for name, value in figures if value not in (None, "")}
         return " ".join([self.noted, *_filled(self.measured, known)])
 
 
@@ -51,9 +52,14 @@ def figure(name: str) -> Values:
         value = case.evidence.get(name)
         if value in (None, "", 0):
             return None
-        return {name: f"{round(value, 1):g}" if isinstance(value, int | float) else value}
+        return {name: rounded(value) if isinstance(value, int | float) else value}
 
     return values
+
+
+def rounded(value: float) -> str:
+    """As people read what a browser measured: one decimal, none from 10 on."""
+    return str(round(value)) if abs(value) >= 10 else f"{round(value, 1):g}"
 
 
 def whole(name: str, *, per: int = 1) -> Values:
@@ -98,6 +104,10 @@ def _figures(case: Case) -> dict[str, Any]:
         "answered_at": f"{case.feed.answered_at:%Y-%m-%d %H:%M} UTC" if case.feed and case.feed.answered_at else None,
     }
     return more | dict(case.evidence)
+
+
+def _readable(value: Any) -> Any:
+    return rounded(value) if isinstance(value, float) else value
 
 
 def _filled(sentences: tuple[str, ...], known: Mapping[str, Any]) -> list[str]:

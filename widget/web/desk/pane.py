@@ -14,6 +14,7 @@ from widget.evidence import Evidence
 from widget.followups import FollowUp
 from widget.holds import Hold
 from widget.money import Money
+from widget.offers import Offer
 from widget.orders import Order
 from widget.ratings import SCORES, Rating
 from widget.shops import Shop
@@ -104,6 +105,12 @@ class Pane:
     @property
     def score(self) -> str | None:
         return SCORES[self.rating.score] if self.rating else None
+
+    def recovered_by(self, offer: Offer) -> str | None:
+        """What was taken for the order after this was chosen, where something was."""
+        if self.order is None or not offer.recovered:
+            return None
+        return Money(offer.recovered, self.order.currency).shown(self.shop.settled.locale)
 
 
 def open_pane(session: Session, shop: Shop, ticket: Ticket, now: datetime) -> Pane:

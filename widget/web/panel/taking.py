@@ -87,6 +87,7 @@ def _method(_session: Session, known: Knowledge, *, is_renewed: bool = False) ->
     """First the list of methods; with one chosen, how to go on with it.
 
     `is_renewed`: what the open page of the shop had begun is closed, so the checkout has to be opened anew.
+    `is_selected`: the checkout's address names the method. Whether the open page heeds our event, nobody knows.
     """
     chosen = next((each for each in known.other_methods if each.id == _method_of(known)), None)
     checkout = _checkout(known.case, chosen.id if chosen else None)
@@ -96,6 +97,7 @@ def _method(_session: Session, known: Knowledge, *, is_renewed: bool = False) ->
         methods=known.other_methods,
         chosen=chosen,
         checkout=checkout,
+        is_selected=checkout is not None and "{method}" in (known.profile.checkout_url or ""),
         is_renewed=is_renewed,
         warning=known.warning,
     )
