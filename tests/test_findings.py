@@ -93,6 +93,17 @@ def test_the_health_of_devices_like_this_one_explains_a_stall(investigation: Inv
     assert found.avoid == {"apple_pay"}
 
 
+def test_a_method_that_the_device_cannot_have_is_not_said_to_work(investigation: Investigation) -> None:
+    investigation.stall(StallKind.WALLET, symptom="no_answer", seconds=120)
+    investigation.others("apple_pay", "ios", "phone", 1, 9)
+    investigation.others("samsung_pay", "android", "phone", 40, 0)
+    investigation.others("card", "ios", "phone", 11, 1)
+
+    found = investigation.found()
+
+    assert [str(each) for each in found.evidence[1:]] == ["Card works: 11 of the last 12 tries got through."]
+
+
 def test_what_fails_elsewhere_only_is_not_held_against_this_device(investigation: Investigation) -> None:
     investigation.stall(StallKind.WALLET, symptom="failed", message="Odd.")
     investigation.others("apple_pay", "mac", "desktop", 0, 9)

@@ -11,6 +11,7 @@ from widget.browsers import kin_of
 from widget.charges import Charge
 from widget.diagnosis import Case, Diagnosis, diagnose
 from widget.health import FEW_TRIES, Rates
+from widget.methods import is_out_of_reach
 from widget.providers import Retry
 from widget.shops import Profile, Shop
 from widget.signals import Signal
@@ -60,6 +61,7 @@ def case_of(session: Session, attempt: Attempt, charge: Charge | None, now: date
         through=provider_label(through[attempt.method]),
         labels={method: profile.method_name(method) for method in methods},
         facts=attempt.facts,
+        out_of_reach=frozenset(each for each in methods if is_out_of_reach(each, attempt.user_agent, attempt.facts)),
         violations=_violations(told),
         busiest=_busiest(told),
     )

@@ -76,6 +76,8 @@ class Case:
     through: str | None = None
     labels: Mapping[str, str | MethodName] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
+    # The methods that this device cannot have, however well they work for others.
+    out_of_reach: frozenset[str] = frozenset()
     # Directive and host of what the page's own policy blocked.
     violations: tuple[tuple[str, str], ...] = ()
     # Host and milliseconds of the script that kept the page busy longest.
@@ -139,7 +141,8 @@ class Case:
     @property
     def working(self) -> str | None:
         """The other method that works best right now, where enough customers have tried it."""
-        others = {method: self.rate_here(method) for method in {*self.rates, *self.overall} if method != self.method}
+        there = {*self.rates, *self.overall} - self.out_of_reach
+        others = {method: self.rate_here(method) for method in there if method != self.method}
         good = {method: rate for method, rate in others.items() if rate and rate.tries >= FEW_TRIES}
         fine = [(rate.share or 0, rate.tries, method) for method, rate in good.items() if (rate.share or 0) >= 0.8]
         return max(fine)[2] if fine else None
