@@ -107,8 +107,8 @@ def test_texts_are_as_short_as_the_page_cuts_them() -> None:
     assert set(re.findall(r"(\d+) characters", _read("captured.md"))) == {cut[1]} == {str(MAX_FACT_CHARS)}
 
 
-def test_the_wallets_are_the_globals_that_the_page_looks_for() -> None:
-    asked = re.search(r"wallets: \[([^]]+)\]", (ROOT / "static" / "embed" / "gather.js").read_text())
+def test_the_wallets_are_the_interfaces_that_the_frame_looks_for() -> None:
+    asked = re.search(r"WALLETS = \[([^]]+)\]", (ROOT / "static" / "device.js").read_text())
 
     assert asked
     assert re.findall(r"`(\w+)`", FACTS["wallets"].reason) == re.findall(r'"(\w+)"', asked[1])
