@@ -18,6 +18,7 @@ from widget.database import Database
 from widget.errors import LinkExpired, Malformed, Refused
 from widget.followups import FollowUp
 from widget.handovers import HandOver
+from widget.health.cells import HealthCell, moment_of, slot_of
 
 
 @pytest.fixture
@@ -110,11 +111,23 @@ def test_the_other_device_is_led_to_the_checkout_and_a_third_one_is_told_why_not
     phone, third = client.application.test_client(), client.application.test_client()
     assert heading(phone.get(address)) == "Go on with order D-1001"
     answer = phone.post(address)
-    assert answer.location == "http://127.0.0.1:8001/checkout/D-1001?method="
+    assert answer.location == "http://127.0.0.1:8001/checkout/D-1001?method=card"
     assert "HttpOnly" in answer.headers["Set-Cookie"]
     assert phone.post(address).status_code == 303
     for refused in (third.get(address), third.post(address)):
         assert (refused.status_code, heading(refused)) == (409, "This link is in use on another device")
+
+
+@pytest.mark.parametrize(("failed", "method"), [(0, "card"), (19, "")])
+def test_the_other_device_goes_on_with_the_same_method_unless_that_fails_here_now(
+    client: FlaskClient, cast: Cast, database: Database, clock: Clock, failed: int, method: str
+) -> None:
+    place = {"method": "card", "provider": "demo", "browser": "", "os": "", "device": ""}
+    with database.write() as session:
+        since = moment_of(slot_of(clock.now))
+        session.add(HealthCell(shop_id=cast.shop.id, since=since, worked=1, failed=failed, **place))
+    answer = elsewhere(client).post(handed_over(client, open_panel(client, cast)))
+    assert answer.location == f"http://127.0.0.1:8001/checkout/D-1001?method={method}"
 
 
 def test_looking_at_the_link_takes_nothing_over(client: FlaskClient, cast: Cast, database: Database) -> None:

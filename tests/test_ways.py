@@ -157,6 +157,8 @@ def test_who_looks_for_a_person_reads_what_to_say_and_until_when_somebody_is_the
     clock.forward(timedelta(hours=5))
     closed = client.post(f"/help/{token}/choose/person").text
     assert "They are back on 23 Nov 2026, 08:00 (SAST)." in closed
+    mark = "Closed now. Opens Monday, 08:00."
+    assert (screen.count(mark), closed.count(mark)) == (0, len(PROFILE["contacts"]))
 
 
 def test_a_card_that_may_never_be_tried_again_is_not_tried_again(

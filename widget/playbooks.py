@@ -273,7 +273,7 @@ def _evidence_for(choice: Choice, scene: Scene) -> Said | None:
     if choice.kind is _K.METHOD and choice.choice:
         return method_why(choice.choice, scene)
     if choice.kind is _K.PERSON:
-        return _presence(scene)
+        return presence(scene)
     return None
 
 
@@ -293,7 +293,8 @@ def method_why(method: str, scene: Scene) -> Said | None:
     return Said(N_("For example: {method}."), {"method": label})
 
 
-def _presence(scene: Scene) -> Said | None:
+def presence(scene: Scene) -> Said | None:
+    """Whether a person is there now and until when, or from when again, where the shop has told its hours."""
     if scene.is_staffed and scene.staffed_until:
         return Said(N_("Open now, until {time}."), {"time": scene.staffed_until})
     if not scene.is_staffed and scene.staffed_from:

@@ -7,7 +7,19 @@ from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as Redirect
 
-from widget import attempts, cashier, certainty, clock, enquiry, followups, guard, handovers, orders, transfers
+from widget import (
+    attempts,
+    cashier,
+    certainty,
+    clock,
+    enquiry,
+    findings,
+    followups,
+    guard,
+    handovers,
+    orders,
+    transfers,
+)
 from widget.attempts import Attempt
 from widget.errors import LinkExpired, Malformed, Refused
 from widget.followups import Kind
@@ -102,7 +114,7 @@ def _leave_for_checkout(session: Session, key: str, token: str, *, is_clear: boo
     attempt, shop, order = attempts.with_shop_and_order(session, hand_over.attempt_id)
     if order is not None:
         order = orders.locked(session, order.id)
-    checkout = shop.settled.checkout_for(order.reference) if order else None
+    checkout = shop.settled.checkout_for(order.reference, _method_of(session, attempt)) if order else None
     may_pay = is_clear and certainty.may_pay_whole(session, attempt, order, clock.now())
     state = None if may_pay else _state_of(session, attempt, order, is_clear=is_clear)
     response = (
@@ -118,6 +130,12 @@ def _leave_for_checkout(session: Session, key: str, token: str, *, is_clear: boo
         samesite="Lax",
     )
     return response
+
+
+def _method_of(session: Session, attempt: Attempt) -> str:
+    """The method that the customer was paying by; none where it fails at this shop now, so that they choose afresh."""
+    is_failing = attempt.method in findings.of(session, attempt, clock.now()).avoid
+    return "" if attempt.method is None or is_failing else attempt.method
 
 
 def _state_of(session: Session, attempt: Attempt, order: Order | None, *, is_clear: bool) -> str:

@@ -5,7 +5,7 @@ import json
 from flask import Response, request
 from sqlalchemy.orm import Session
 
-from widget import cashier, clock, codes, enquiry, links, offers, orders, signals
+from widget import cashier, clock, codes, enquiry, links, offers, orders, playbooks, signals
 from widget.errors import NotFound, Refused
 from widget.language import N_, Said
 from widget.links import Purpose
@@ -137,11 +137,12 @@ def _link(session: Session, known: Knowledge, purpose: Purpose, due: Money | Non
 
 
 def _person(_session: Session, known: Knowledge) -> Response:
-    profile = known.profile
+    profile, is_open = known.profile, known.profile.is_open(known.now)
     return show(
         "person",
         known.case,
-        is_open=profile.is_open(known.now),
+        is_open=is_open,
+        closed=None if is_open else playbooks.presence(known.scene),
         closes_at=hours.closes_at(profile, known.now),
         opens_at=hours.opens_at(profile, known.now),
         ticket=known.ticket,
