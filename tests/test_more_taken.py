@@ -127,6 +127,10 @@ def test_the_shop_goes_on_when_the_customer_has_read_that_more_was_taken(
             pass
         assert polled.value.status == 204
     assert phone.evaluate("window.paid") == 0
+    amounts = panel.locator(".facts .figure")
+    lines = amounts.evaluate_all("(all) => all.map((each) => each.getClientRects().length)")
+    assert len(lines) > 1
+    assert set(lines) == {1}
     press(panel.get_by_role("button", name="Continue"))
     phone.wait_for_url("**/thanks/**")
 
