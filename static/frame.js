@@ -11,7 +11,7 @@
 /** @typedef {{source: "worker" | "frame", post: (message: object, ports?: MessagePort[]) => void}} Watcher */
 
 // Chromium paints an opaque sheet behind a frame whose colour scheme differs from its element's: hence both schemes.
-const LAYER = "z-index:2147483647;color-scheme:light dark;right:0;";
+const LAYER = "all:initial;position:fixed;bottom:0;border:0;z-index:2147483647;color-scheme:light dark;right:0;";
 const ANSWERS_WITHIN_MS = 8000;
 const WORKER_STARTS_WITHIN_MS = 8000;
 const FACTS_WITHIN_MS = 2000;

@@ -38,11 +38,10 @@ HOST = """<!doctype html><title>Shop</title><meta name="viewport" content="width
 var host = { heard: [], keys: [], stages: {}, seen: true, css: "" };
 const src = new URL("%(src)s");
 var frame = document.createElement("iframe");
-const BASE = "all:initial;position:fixed;z-index:2147483647;border:0;color-scheme:light dark;";
-const style = (css) => { frame.style.cssText = (BASE + css).replace(/;/g, "!important;"); };
+const style = (css) => { frame.style.cssText = css.replace(/;/g, "!important;"); };
 frame.title = "Payment help";
 if ("%(sandbox)s") frame.setAttribute("sandbox", "%(sandbox)s");
-style("visibility:hidden;");
+style("position:fixed;bottom:0;visibility:hidden;");
 frame.addEventListener("load", () => {
   const talk = new MessageChannel(), pulse = new MessageChannel();
   host.talk = talk.port1;
@@ -201,6 +200,13 @@ def heard(page: Page, kind: str) -> list[dict[str, Any]]:
     """What the frame has told the shop's page."""
     found: list[dict[str, Any]] = page.evaluate("(kind) => host.heard.filter((said) => said.type === kind)", kind)
     return found
+
+
+def test_the_frame_lies_over_the_page_whatever_the_shops_sheet_says(unjam: Unjam) -> None:
+    page = unjam.shop()
+    page.add_style_tag(content="iframe { position: static !important; border: 9px solid; float: left; width: 100%; }")
+    looks = "({position, borderTopWidth, zIndex, bottom}) => [position, borderTopWidth, zIndex, bottom]"
+    assert page.evaluate(f"({looks})(getComputedStyle(frame))") == ["fixed", "0px", "2147483647", "0px"]
 
 
 @pytest.mark.parametrize("relation", ["cross-site", "same-site", "sandboxed"])
