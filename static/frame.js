@@ -329,16 +329,18 @@ function hearOfPaid(event) {
   const { order, once_read } = detail(event);
   const { attempt, isBack } = shown;
   calm();
-  untold = () => tellPaid(attempt.key, order || attempt.order?.order, isBack);
-  if (!once_read) tellUntold();
-  else if (!isOpen()) body.addEventListener("htmx:afterSettle", unfoldUnasked, { once: true });
+  const tell = () => tellPaid(order || attempt.order?.order, isBack);
+  if (!once_read) return tell();
+  const about = `${attempt.key} ${order}`;
+  untold = () => {
+    if (!toldPaid.has(about)) tell();
+    toldPaid.add(about);
+  };
+  if (!isOpen()) body.addEventListener("htmx:afterSettle", unfoldUnasked, { once: true });
 }
 
-/** @param {string} key @param {string | undefined} order @param {boolean | undefined} isBack */
-function tellPaid(key, order, isBack) {
-  const about = `${key} ${order}`;
-  if (toldPaid.has(about)) return;
-  toldPaid.add(about);
+/** @param {string | undefined} order @param {boolean | undefined} isBack */
+function tellPaid(order, isBack) {
   // Of a remembered attempt only the key is known, and the page may be about another order by now.
   if (order || !isBack) post("paid", { order });
   if (isBack) post("forget");

@@ -57,7 +57,11 @@ def test_answers_since_pay_are_evidence_and_polls_are_not(page: Page, lab: Lab) 
 
 
 @pytest.mark.parametrize(
-    "value", ["", "{paymentIntent: {status: 'succeeded'}}", "{paymentIntent: {status: 'requires_capture'}}"]
+    "value",
+    [
+        *("", "{paymentIntent: {id: 'pi_1'}}"),
+        *("{paymentIntent: {status: 'succeeded'}}", "{paymentIntent: {status: 'requires_capture'}}"),
+    ],
 )
 def test_a_promise_that_resolves_is_paid(page: Page, lab: Lab, value: str) -> None:
     lab.open(page)
@@ -73,7 +77,7 @@ def test_an_answer_that_the_shops_server_failed_is_not_paid(page: Page, lab: Lab
     assert lab.signals("paid") == []
 
 
-@pytest.mark.parametrize("status", ["processing", "requires_action"])
+@pytest.mark.parametrize("status", ["processing", "requires_action", "requires_payment_method", "canceled"])
 def test_a_payment_that_is_decided_later_is_neither_paid_nor_stuck(page: Page, lab: Lab, status: str) -> None:
     lab.open(page)
     page.evaluate("(status) => void Unjam.track(Promise.resolve({paymentIntent: {status}}))", status)
@@ -148,7 +152,9 @@ def test_a_wallet_that_its_customer_closes_is_no_failure(page: Page, lab: Lab) -
 
 
 @pytest.mark.parametrize(
-    ("method", "stage"), [("applepay", "authenticating"), ("samsungpay", "authenticating"), ("alipay", "submitted")]
+    ("method", "stage"),
+    [(each, "authenticating") for each in ("applepay", "googlepay", "samsungpay", "shop_pay")]
+    + [(each, "submitted") for each in ("alipay", "mobilepay", "linepay")],
 )
 def test_a_wallet_has_a_sheet_however_its_name_is_written(page: Page, lab: Lab, method: str, stage: str) -> None:
     lab.open(page)

@@ -51,13 +51,14 @@ class Shopfront:
         *,
         order: str | None = None,
         address: str | None = None,
+        is_signed: bool = True,
     ) -> int:
         self.number += 1
         with self.database.write() as session:
             attempt = Attempt(
                 shop_id=self.shop_id,
                 key=f"{self.number:032x}",
-                order_id=self._order(session, order) if order else None,
+                order_id=self._order(session, order, is_signed=is_signed) if order else None,
                 method=method,
                 provider=provider,
                 stage=Stage.SUBMITTED.value,
@@ -71,8 +72,8 @@ class Shopfront:
             guard.remember(session, attempt, address)
             return attempt.id
 
-    def _order(self, session: Session, reference: str) -> int:
-        values = {"reference": reference, "is_verified": True, "amount": 4990, "currency": "EUR"}
+    def _order(self, session: Session, reference: str, *, is_signed: bool) -> int:
+        values = {"reference": reference, "is_verified": is_signed, "amount": 4990, "currency": "EUR"}
         known = session.scalar(sa.select(Order.id).filter_by(shop_id=self.shop_id, reference=reference))
         if known is not None:
             return known
@@ -205,11 +206,20 @@ def test_one_customer_who_presses_pay_again_and_again_closes_no_method_for_other
 
 def test_nor_does_one_device_that_makes_an_order_of_each_try(front: Shopfront, clock: Clock) -> None:
     for number in range(5):
-        front.stall(front.attempt(order=f"W-{number}", address="home"))
+        front.stall(front.attempt(order=f"W-{number}", address="home", is_signed=False))
         front.stall(front.attempt(address="home"))
         clock.forward(timedelta(hours=2))
 
     assert front.rates().of("apple_pay").failed == 1
+
+
+def test_phones_that_look_alike_behind_one_address_are_many_where_the_shop_has_signed_their_orders(
+    front: Shopfront,
+) -> None:
+    for number in range(5):
+        front.stall(front.attempt(order=f"W-{number}", address="carrier"))
+
+    assert front.rates().of("apple_pay").failed == 5
 
 
 def test_the_devices_of_one_office_are_as_many_customers(front: Shopfront) -> None:

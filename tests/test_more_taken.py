@@ -69,7 +69,8 @@ def test_an_open_panel_is_told_of_a_further_payment_and_otherwise_left_alone(
     token = open_panel(client, cast)
     take(database, cast, clock, "pi_1", 124900)
     shown = mark_in(client.get(f"/help/{token}/live").text)
-    assert client.get(f"/help/{token}/live?shown={shown}").status_code == 204
+    # Said again and again, as the shop's script may listen only later.
+    assert client.get(f"/help/{token}/live?shown={shown}").status_code == 200
     take(database, cast, clock, "pi_2", 124900)
     news = client.get(f"/help/{token}/live?shown={shown}")
     assert heading(news) == "Your order was paid more than once"
@@ -169,11 +170,13 @@ def test_who_has_closed_the_panel_reads_it_all_the_same_and_keeps_the_focus(stag
     phone.wait_for_url("**/thanks/**")
 
 
-def test_a_plain_payment_is_told_to_the_shop_at_once_and_once(stage: Stage, phone: Page) -> None:
+def test_a_plain_payment_is_told_to_the_shop_at_once_and_again_to_who_listens_later(stage: Stage, phone: Page) -> None:
     stay(phone)
     panel = panel_of(stage, phone, "hang_charged")
     expect(panel.get_by_role("heading", name="You have paid. There is nothing left to do")).to_be_visible()
-    phone.wait_for_function("window.paid === 1")
-    with phone.expect_response("**/live?shown=*"):
-        pass
-    assert phone.evaluate("window.paid") == 1
+    assert phone.evaluate("window.paid") >= 1
+    # By the second answer, the first one was shown.
+    for _ in range(2):
+        with phone.expect_response("**/live?shown=*"):
+            pass
+    assert phone.evaluate("window.paid") >= 2

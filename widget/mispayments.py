@@ -190,7 +190,9 @@ def _paid_too_much(session: Session, shop: Shop, order: Order, excess: Money, to
     data = _difference(order, taken, told) | {"excess": excess.minor}
     hooks.owe(session, shop, Event.WRONG_AMOUNT, f"{order.id}:{taken.currency}:{taken.minor}", data, now)
     if ticket.email:
-        followups.owe(session, ticket, Kind.PAID_TOO_MUCH, due_at=now, now=now)
+        # Each sum has a letter of its own: it may grow, or come back after it was taken for a mistake.
+        about = f"ticket:{ticket.id}:{excess.minor}"
+        followups.owe(session, ticket, Kind.PAID_TOO_MUCH, due_at=now, now=now, about=about)
 
 
 def _maybe_too_much(session: Session, order: Order, excess: Money, told: Told, now: datetime) -> None:

@@ -142,8 +142,8 @@ export function current() {
 
 /** @param {any} method */
 export function isWallet(method) {
-  // Also as Adyen spells them. Amazon Pay and Alipay have no sheet.
-  return /[eg]_?pay$/.test(method);
+  // Also as Adyen spells them.
+  return /(_|[pg]le|ung)pay$/.test(method);
 }
 
 /** Run `each` on every attempt that is not over. @param {(attempt: Attempt) => void} each */

@@ -101,8 +101,8 @@ interface UnjamApi {
   /**
    * Watches a payment: submitted now, paid when the promise resolves, failed when it rejects or resolves to
    * `{error: {code, message}}` or to what `fetch` gives with a status like 500. Whatever else it resolves to is paid, so
-   * what your server answers in words must be one of these; only a Stripe `{paymentIntent}` that is `processing` or
-   * requires an action is decided later. Returns the very promise it was given, so handle its rejection as before. A
+   * what your server answers in words must be one of these; only a Stripe `{paymentIntent}` that is not paid by its
+   * status, such as `processing`, is decided later. Returns the very promise it was given, so handle its rejection as before. A
    * wallet that its customer closes (`AbortError`, `CANCELED`) counts as left, not as failed.
    *
    * An `ApplePaySession` is followed by its events up to the customer's consent. Track the promise of your own call then:

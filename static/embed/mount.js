@@ -6,7 +6,7 @@ import { base, tag } from "./tag.js";
 const RIGHTS =
   "allow-scripts allow-forms allow-popups allow-popups-to-escape-sandbox allow-top-navigation-by-user-activation";
 // At the bottom of the window, as a lazy frame that is far away is not loaded.
-const UNSEEN = "position:fixed;bottom:0;visibility:hidden;";
+const UNSEEN = "all:initial;position:fixed;bottom:0;visibility:hidden;";
 
 /** @type {HTMLIFrameElement | undefined} */
 export let frame;

@@ -80,11 +80,9 @@ export function tickShown(attempt) {
   attempt.error = error;
   if (location.href !== attempt.href && isAtSuccess()) attempt.does.paid();
   else if (isNew) attempt.does.failed(error);
-  else if (attempt === plainAttempt && attempt.stage === "submitted") {
+  else if (attempt === plainAttempt && attempt.stage === "submitted" && isInFrame()) {
     // A frame that takes the keyboard after Pay is the bank's, or a wallet's.
-    if (isInFrame()) attempt.does.stage("authenticating");
-    // Unless it is the card's, with something that the shop's own check has refused.
-    if (document.querySelector("[aria-invalid=true]")) drop();
+    attempt.does.stage("authenticating");
   }
 }
 
@@ -119,7 +117,7 @@ function press(event) {
 function watchEffect(around) {
   const changes = new MutationObserver(guard(revive));
   // A mask may be laid over the page.
-  changes.observe(document.body, { childList: true, attributes: true });
+  changes.observe(document.body, { childList: true });
   changes.observe(around, { childList: true, attributes: true, subtree: true });
   deadMs = 0;
   // Not before a press: some browsers keep no page in memory that listens to `beforeunload`.

@@ -7,9 +7,9 @@ import { now } from "./now.js";
 const VALIDATION_MS = 10_000;
 const AUTHORIZED = "paymentauthorized";
 
-// What a PaymentIntent calls itself that was paid, or is held until the shop takes it. While it is processing the bank
-// has the last word, and one that requires an action may be a voucher, which is paid at a till.
-const TAKEN = /succe|_cap/;
+// How a PaymentIntent is called that is not paid, or not yet: the bank has the last word while it is processing, and one
+// that requires an action may be a voucher, which is paid at a till.
+const UNPAID = /proc|_a|_m|canc/;
 
 /**
  * Settle an attempt as the promise settles. A value like `{error: {code, message}}` is a failure, as Stripe answers, and
@@ -28,7 +28,7 @@ export function track(promise, attempt) {
     (value) => {
       const { ok, error, paymentIntent } = Object(value);
       if (error || ok === false) does.failed(error || value);
-      else if (paymentIntent && !TAKEN.test(paymentIntent.status)) {
+      else if (UNPAID.test(paymentIntent?.status)) {
         does.stage("confirming");
         // It may last for days, so no page waits for it.
         attempt.isStalled = true;

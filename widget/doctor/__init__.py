@@ -124,11 +124,11 @@ def _alive(patient: Patient, shop: Shop, ours: Tag) -> Iterator[Check]:
 
 
 def _page(visit: Visit, *, has_tag: bool) -> Check:
-    name, address = "page", visit.page.url
+    name, address = "page", without_query(visit.page.url)
     if visit.status is None or visit.status >= 400:
         return broken(name, f"{address} answers {visit.status}.", f"Give the address of the checkout. {WAYS_IN}")
     if visit.was_led_away and not has_tag:
-        words = f"{without_query(visit.asked)} leads to {without_query(address)}, where there is no Unjam tag."
+        words = f"{without_query(visit.asked)} leads to {address}, where there is no Unjam tag."
         return broken(name, words, f"Give the address at which the checkout itself opens. {WAYS_IN}")
     return well(name, f"{address} answers {visit.status}")
 

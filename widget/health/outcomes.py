@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from widget import advice, deadlines, guard, signals, stalls
+from widget import advice, attempts, deadlines, guard, signals, stalls
 from widget.attempts import Attempt, Stage
 from widget.browsers import kin_of
 from widget.health.cells import HealthMark, Outcome, moment_of, slot_of
@@ -80,11 +80,14 @@ def is_technical(kind: StallKind, evidence: Mapping[str, Any], provider: str | N
 def _is_same_again(session: Session, attempt: Attempt, outcome: Outcome, now: datetime) -> bool:
     """Whether the same customer's same outcome of this method counts already, in the longest span that is read.
 
-    Who shares the order is the same customer, and who does not pay is also known by device and address together. An
-    address alone is an office or a mobile network; where nothing is known, each attempt is a customer of its own.
+    Who shares the order is the same customer. Where the shop has not signed it, one who does not pay is also known by
+    device and address together; many phones of one model share the address of a mobile network, and only a signature
+    tells that they are many. Where nothing is known, each attempt is a customer of its own.
     """
     theirs = [sa.select(Attempt.id).where(Attempt.order_id == attempt.order_id)] if attempt.order_id else []
-    if outcome is not Outcome.WORKED and attempt.address is not None:
+    order = attempts.order_of(session, attempt)
+    is_signed = order is not None and order.is_verified
+    if outcome is not Outcome.WORKED and attempt.address is not None and not is_signed:
         theirs.append(guard.visits(attempt))
     if not theirs:
         return False

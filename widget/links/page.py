@@ -91,7 +91,8 @@ def to_go_on_with(session: Session, attempt: Attempt, order: Order, now: datetim
         return None
     mine = sa.select(PaymentLink).filter_by(key=order.paying_link, attempt_id=attempt.id, order_id=order.id)
     link = session.scalar(mine)
-    if link is None or not link.is_open_at_provider(now):
+    is_held = link is not None and link.held_until is not None and link.held_until > now
+    if link is None or is_held or not link.is_open_at_provider(now):
         return None
     try:
         check_payable(session, link, order, now)

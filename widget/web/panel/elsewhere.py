@@ -17,6 +17,7 @@ from widget import (
     followups,
     guard,
     handovers,
+    methods,
     orders,
     transfers,
 )
@@ -28,7 +29,7 @@ from widget.orders import Order
 from widget.providers import ChargeState
 from widget.shops import Shop
 from widget.tokens import Purpose
-from widget.web import reader, refusals, security, waiting
+from widget.web import caller, reader, refusals, security, waiting
 from widget.web.context import services
 from widget.web.limits import by_link, limiter
 from widget.web.panel import fields, knowledge, screen, writing
@@ -133,9 +134,10 @@ def _leave_for_checkout(session: Session, key: str, token: str, *, is_clear: boo
 
 
 def _method_of(session: Session, attempt: Attempt) -> str:
-    """The method that the customer was paying by; none where it fails at this shop now, so that they choose afresh."""
-    is_failing = attempt.method in findings.of(session, attempt, clock.now()).avoid
-    return "" if attempt.method is None or is_failing else attempt.method
+    """The method that the customer was paying by; none where it fails now, or this device cannot have it."""
+    if attempt.method is None or methods.is_out_of_reach(attempt.method, caller.agent()):
+        return ""
+    return "" if attempt.method in findings.of(session, attempt, clock.now()).avoid else attempt.method
 
 
 def _state_of(session: Session, attempt: Attempt, order: Order | None, *, is_clear: bool) -> str:

@@ -12,7 +12,7 @@ from widget.providers import ChargeState
 from widget.web.context import services
 from widget.web.panel import headline, knowledge
 from widget.web.panel.case import Case, show
-from widget.web.panel.headline import Tone
+from widget.web.panel.headline import Headline, Tone
 from widget.web.panel.knowledge import Knowledge
 
 # The charge is asked again by itself this many times, each pause longer, then only when the shopper says so.
@@ -76,22 +76,30 @@ def paid(session: Session, case: Case) -> Response:
 
 
 def paid_news(session: Session, case: Case, shown: str | None) -> Response | None:
-    """The same for a panel that is open: None when it is `shown` there, as nobody is to be disturbed in reading it."""
+    """The same for a panel that is open: None where it is `shown` there and to be read without being disturbed.
+
+    Otherwise it is said again and again: the shop's own script may listen only later.
+    """
     known = knowledge.of(session, case)
-    return None if shown == _mark(known.truth) else _paid(known)
+    is_shown = shown == _mark(known.truth) and _head_of_paid(known).tone is not Tone.GOOD
+    return None if is_shown else _paid(known)
 
 
 def _paid(known: Knowledge) -> Response:
-    case, order = known.case, known.case.order
-    reference = order.reference if order else None
-    head = headline.paid(known.truth, reference, order.due if order else None)
+    head = _head_of_paid(known)
     is_to_be_read = head.tone is not Tone.GOOD
-    response = show("paid", case, head=head, is_to_be_read=is_to_be_read, mark=_mark(known.truth))
+    response = show("paid", known.case, head=head, is_to_be_read=is_to_be_read, mark=_mark(known.truth))
     response.headers["HX-Retarget"] = "#screen"
     response.headers["HX-Reswap"] = "outerHTML"
-    told = {"order": reference} | ({"once_read": True} if is_to_be_read else {})
+    order = known.case.order
+    told = {"order": order.reference if order else None} | ({"once_read": True} if is_to_be_read else {})
     response.headers["HX-Trigger"] = json.dumps({"unjam:paid": told})
     return response
+
+
+def _head_of_paid(known: Knowledge) -> Headline:
+    order = known.case.order
+    return headline.paid(known.truth, order.reference if order else None, order.due if order else None)
 
 
 def _mark(truth: Truth) -> str:
